@@ -1,0 +1,65 @@
+# gmemdiff: every job is one target; `make` lists them.
+
+PYTHON  ?= python3
+SECONDS ?= 60
+SEED    ?=
+OUT     ?= findings
+
+BIN   := .venv/bin
+# A copy of the pyproject.toml that .venv was made from.
+STAMP := .venv/pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help venv fuzz test test-slow lint check bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@echo 'variables: PYTHON=$(PYTHON) SECONDS=$(SECONDS) SEED=$(or $(SEED),<any>) OUT=$(OUT)'
+
+venv: $(STAMP) ## make .venv with everything in it
+
+# A touched but unchanged pyproject.toml needs no network: compare before installing.
+$(STAMP): pyproject.toml
+	@if cmp -s pyproject.toml $@ && test -x $(BIN)/python; then touch $@; exit 0; fi; \
+	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    { echo "$(PYTHON) is missing or older than 3.11: install Python 3.11+ and run make PYTHON=python3.11" >&2; exit 2; }; \
+	  $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	    { echo "$(PYTHON) has no venv/ensurepip: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 2; }; \
+	  $(PYTHON) -m venv --clear .venv || exit 2; \
+	fi; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' && \
+	cp pyproject.toml $@
+
+# Exit code 1 says that findings were found, which is what this job is for.  A Python that dies
+# early exits with 1 too, so a finding must be there.
+fuzz: venv ## fuzz for SECONDS, from SEED if given; keep findings in OUT
+	@status=0; \
+	$(BIN)/gmemdiff random --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) --out $(OUT) || status=$$?; \
+	if [ $$status = 1 ] && [ -z "$$(ls -A $(OUT) 2>/dev/null)" ]; then status=70; fi; \
+	case $$status in \
+	  0) ;; \
+	  1) echo "findings are kept in $(OUT)/" ;; \
+	  *) echo "gmemdiff random failed with exit code $$status, which is no finding" >&2; exit $$status ;; \
+	esac
+
+test: venv ## run the tests
+	@$(BIN)/python -m pytest
+
+test-slow: venv ## run the slow tests
+	@$(BIN)/python -m pytest -m slow
+
+lint: venv ## ruff, ruff format, mypy, house rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m tools.tidy
+
+check: lint test ## lint, then test
+
+bench: venv ## measure executions per second
+	@$(BIN)/gmemdiff bench
+
+clean: ## remove .venv, builds and caches; findings stay
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

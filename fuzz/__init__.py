@@ -1,0 +1,1 @@
+"""Programs, their execution on two models, and the judgement of what differs."""

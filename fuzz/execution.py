@@ -1,0 +1,305 @@
+"""This is the scheduler: it runs one Program on one model, and says how that ended.
+
+Actors take turns op by op, round-robin.  A preemption of the Program's Schedule makes another
+actor run when an actor is about to take a named step; whoever blocks or has to try again also
+gives up its turn.  Nothing here is random, and nothing looks at a clock: the same plan on the
+same model is the same run, step for step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Protocol
+
+from fuzz.actors import Result, result_text, start_op
+from fuzz.digest import state_digest
+from fuzz.vocabulary import SETUP, Op, Preemption, Program
+from reference.kvm import Kvm
+from reference.observer import Observer
+from reference.primitives import Retry, Task, Want, WantWakeUp
+from reference.state import Vcpu
+
+STEPS_MAX: Final = 20_000
+RETRIES_BEFORE_DIGEST: Final = 3
+BEGIN: Final = "begin"  # the label before an op's first step
+
+
+class HarnessError(Exception):
+    """Our own code failed: never a finding.  Says where, so that it can be reported."""
+
+
+class End(Enum):
+    """Every way in which a run can end."""
+
+    FINISHED = "finished"
+    DEADLOCK = "deadlock"
+    LIVELOCK = "livelock"
+    BUDGET = "step budget used up"
+
+
+class Recorder(Protocol):
+    """Gets every step after it was taken."""
+
+    def step(self, kvm: Kvm, actor: str, op: int, label: str) -> None:
+        """One step of an actor's op, named by the label it started at, is done."""
+
+
+Points = dict[tuple[str, int], Preemption]  # (label, occurrence) of one op
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A Program made ready to run: ops and preemption points per actor."""
+
+    program: Program
+    points: tuple[tuple[Points | None, ...], ...]
+
+    @classmethod
+    def of(cls, program: Program) -> Plan:
+        by_op: dict[tuple[str, int], Points] = {}
+        for p in program.schedule:
+            by_op.setdefault((p.actor, p.op), {})[p.label, p.occurrence] = p
+        points = tuple(
+            tuple(by_op.get((actor.name, i)) for i in range(len(actor.ops)))
+            for actor in program.actors
+        )
+        return cls(program, points)
+
+
+@dataclass(slots=True)
+class Run:
+    """What happened on one side."""
+
+    kvm: Kvm
+    end: End = End.FINISHED
+    steps: int = 0
+    results: dict[tuple[str, int], str] = field(default_factory=dict)
+    taken: list[Preemption] = field(default_factory=list)  # in the order they were met
+    void: list[Preemption] = field(default_factory=list)  # met, but the target could not run
+    stuck: tuple[str, ...] = ()  # "actor at label: waits for", when it did not finish
+    site: str = ""  # labels of those who are stuck, for the fingerprint
+
+    def stale(self, program: Program) -> list[Preemption]:
+        """Preemptions whose step was never reached."""
+        return [p for p in program.schedule if p not in self.taken]
+
+
+class _Actor:
+    """Where one actor is."""
+
+    __slots__ = (
+        "counts", "gen", "label", "name", "op", "ops", "points", "result", "retries",
+        "task", "vcpu", "want",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        index: int,
+        ops: tuple[Op, ...],
+        points: tuple[Points | None, ...],
+        vcpu: Vcpu | None,
+    ) -> None:
+        self.name = name
+        self.ops = ops
+        self.points = points
+        self.vcpu = vcpu
+        self.task = Task(name, index)
+        self.op = 0
+        self.gen: Generator[str | Want, None, Result] | None = None
+        self.label = BEGIN
+        self.want: Want | None = None
+        self.counts: dict[str, int] = {}
+        self.retries = 0
+        self.result: Result = 0
+
+
+class Execution:
+    """One run of one plan on one freshly made model."""
+
+    def __init__(
+        self,
+        model: type[Kvm],
+        plan: Plan,
+        watch: Observer,
+        recorder: Recorder | None = None,
+        steps_max: int = STEPS_MAX,
+    ) -> None:
+        program = plan.program
+        self.kvm = kvm = model(program.profile, program.vm, program.vcpus, program.frames, watch)
+        watch.attach(kvm)
+        self.watch = watch
+        self.run_ = Run(kvm)
+        self.recorder = recorder
+        self.steps_max = steps_max
+        self.seen: set[tuple[str, int, bytes]] = set()
+        self.setup = _Actor(SETUP, -1, program.setup, (None,) * len(program.setup), None)
+        self.actors = []
+        self.by_name: dict[str, _Actor] = {}
+        for index, (actor, points) in enumerate(zip(program.actors, plan.points, strict=True)):
+            vcpu = kvm.vcpus[int(actor.name[4:])] if actor.name.startswith("vcpu") else None
+            state = _Actor(actor.name, index, actor.ops, points, vcpu)
+            if vcpu is not None:
+                vcpu.task = state.task
+            self.actors.append(state)
+            self.by_name[actor.name] = state
+
+    def run(self) -> Run:
+        """Run the setup alone, then the actors, to whatever end they come to."""
+        run = self.run_
+        actor: _Actor | None = self.setup
+        try:
+            while actor is not None and self.setup.op < len(self.setup.ops):
+                actor = self._turn(self.setup)
+                if self.setup.want is not None and not self.setup.want.ready(self.kvm):
+                    self._stuck(End.DEADLOCK, [self.setup])
+                    return run
+                actor = self.setup
+            actor = self._next_after(-1)
+            while actor is not None and run.end is End.FINISHED:
+                target = self._turn(actor)
+                if run.steps > self.steps_max:
+                    run.end = End.BUDGET
+                actor = target if target is not None else self._next_after(actor.task.index)
+        except HarnessError:
+            raise
+        except Exception as error:
+            at = actor if actor is not None else self.setup
+            where = f"{at.name}[{at.op}] at {at.label}"
+            raise HarnessError(f"{type(error).__name__} in {where}: {error}") from error
+        if run.end is End.FINISHED:
+            left = [a for a in self.actors if a.op < len(a.ops)]
+            if left:
+                self._stuck(End.DEADLOCK, left)
+            else:
+                self.watch.finished()
+        return run
+
+    def _next_after(self, index: int) -> _Actor | None:
+        """The next actor in turn that can run; the one at `index` comes last."""
+        count = len(self.actors)
+        for offset in range(1, count + 1):
+            actor = self.actors[(index + offset) % count]
+            if self._runnable(actor):
+                return actor
+        return None
+
+    def _runnable(self, actor: _Actor) -> bool:
+        if actor.op >= len(actor.ops):
+            return False
+        return actor.want is None or actor.want.ready(self.kvm)
+
+    def _turn(self, actor: _Actor) -> _Actor | None:
+        """Let one actor run until its op ends, it is preempted, or it has to wait.
+
+        Returns who goes on, when the schedule says so; None for the next in turn.
+        """
+        kvm, run, recorder = self.kvm, self.run_, self.recorder
+        kvm.current = actor.task
+        points = actor.points[actor.op]
+        if actor.gen is None:
+            if points is not None and not actor.counts:
+                actor.counts[BEGIN] = 1
+                target = self._preempted(actor, points, BEGIN)
+                if target is not None:
+                    return target
+            kvm.busy.add(actor.task)
+            actor.gen = start_op(kvm, actor.task, actor.vcpu, actor.ops[actor.op])
+        elif actor.want is not None:
+            actor.want = None
+            kvm.waiting.pop(actor.task, None)
+        gen = actor.gen
+        try:
+            while True:
+                stop = next(gen)
+                run.steps += 1
+                if recorder is not None:
+                    recorder.step(kvm, actor.name, actor.op, actor.label)
+                if stop.__class__ is str:
+                    actor.label = stop
+                    if points is not None:
+                        target = self._preempted(actor, points, actor.label)
+                        if target is not None:
+                            return target
+                    continue
+                assert isinstance(stop, Want)
+                actor.label = stop.label
+                if points is not None:
+                    target = self._preempted(actor, points, stop.label)
+                    if target is not None:
+                        actor.want = stop
+                        kvm.waiting[actor.task] = stop
+                        return target
+                if isinstance(stop, Retry):
+                    return self._retry(actor)
+                if not stop.ready(kvm):
+                    actor.want = stop
+                    kvm.waiting[actor.task] = stop
+                    return None
+        except StopIteration as done:
+            return self._op_done(actor, done.value)
+
+    def _op_done(self, actor: _Actor, result: Result) -> _Actor | None:
+        """An op's generator is exhausted: keep its result, and run its task work if any."""
+        kvm = self.kvm
+        if self.recorder is not None:
+            self.recorder.step(kvm, actor.name, actor.op, actor.label)
+        self.run_.steps += 1
+        self.run_.results.setdefault((actor.name, actor.op), result_text(result))
+        if actor.task.task_work:
+            actor.gen = kvm.task_work_run()  # type: ignore[assignment]
+            actor.label = "task_work_run"
+            return self._turn(actor)
+        kvm.busy.discard(actor.task)
+        actor.gen = None
+        actor.op += 1
+        actor.label = BEGIN
+        actor.counts = {}
+        actor.retries = 0
+        return None
+
+    def _preempted(self, actor: _Actor, points: Points, label: str) -> _Actor | None:
+        """Whom the schedule lets run instead at this boundary, if anybody."""
+        count = actor.counts.get(label, 0) + (label != BEGIN)
+        actor.counts[label] = count
+        preemption = points.get((label, count))
+        if preemption is None:
+            return None
+        self.run_.taken.append(preemption)
+        target = self.by_name[preemption.to]
+        if self._runnable(target):
+            return target
+        self.run_.void.append(preemption)
+        return None
+
+    def _retry(self, actor: _Actor) -> _Actor | None:
+        """The actor starts over; the others go first.  A state that comes back is a livelock."""
+        actor.retries += 1
+        if actor.retries > RETRIES_BEFORE_DIGEST:
+            places = "|".join(f"{a.op}:{a.label}" for a in self.actors)
+            key = (actor.name, actor.op, places.encode() + state_digest(self.kvm))
+            if key in self.seen:
+                left = [a for a in self.actors if a.op < len(a.ops)]
+                self._stuck(End.LIVELOCK, left)
+            self.seen.add(key)
+        return None
+
+    def _stuck(self, end: End, actors: list[_Actor]) -> None:
+        """Nothing goes on: say who is where, and what for."""
+        run = self.run_
+        run.end = end
+        run.stuck = tuple(
+            f"{a.name}[{a.op}] at {a.label}"
+            + (f": waits for {a.want.on(self.kvm)}" if a.want is not None else "")
+            for a in actors
+        )
+        run.site = "+".join(sorted({a.label for a in actors if a.gen is not None}))
+        if any(
+            isinstance(a.want, WantWakeUp) and not self.kvm.mn_active_invalidate_count
+            for a in actors
+        ):
+            self.kvm.report("missed-wakeup", run.site, "; ".join(run.stuck))
+        else:
+            self.kvm.report(end.value, run.site, "; ".join(run.stuck))

@@ -1,0 +1,98 @@
+"""KVM_SET_MEMORY_ATTRIBUTES: which gfns are private.  virt/kvm/kvm_main.c.
+
+Walks by gfn, over every slot, gmem-only ones too; the HVA notifiers have no part in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reference.primitives import Steps, WantMutex, WantWrite
+from reference.state import GfnRange
+from reference.uapi import (
+    EINVAL,
+    ENOMEM,
+    ENOTTY,
+    KVM_MEMORY_ATTRIBUTE_PRIVATE,
+    PAGE_MASK,
+    PAGE_SHIFT,
+    U64,
+)
+
+if TYPE_CHECKING:
+    from reference.kvm import Kvm
+
+SLOTS_LOCK = WantMutex("slots_lock", "kvm_vm_set_mem_attributes.slots_lock")
+PRE_LOCK = WantWrite("mmu_lock", "kvm_handle_gfn_range.pre_mmu_lock")
+POST_LOCK = WantWrite("mmu_lock", "kvm_handle_gfn_range.post_mmu_lock")
+
+ATTRIBUTE_PAGES_MAX = 1 << 16  # Assumption: entries for more pages cannot be reserved.
+
+
+def kvm_vm_ioctl_set_mem_attributes(
+    kvm: Kvm, gpa: int, size: int, attributes: int, flags: int
+) -> Steps[int]:
+    """Mirror of kvm_vm_ioctl_set_mem_attributes(), virt/kvm/kvm_main.c; gpa and size in bytes."""
+    if not kvm.features["memory_attributes"]:
+        return -ENOTTY
+    supported = KVM_MEMORY_ATTRIBUTE_PRIVATE if kvm.has_private_mem else 0
+    if flags or attributes & ~supported:
+        return -EINVAL
+    if size == 0 or gpa + size > U64 or gpa & PAGE_MASK or size & PAGE_MASK:
+        return -EINVAL
+    start, end = gpa >> PAGE_SHIFT, (gpa + size) >> PAGE_SHIFT
+    yield SLOTS_LOCK
+    kvm.slots_lock.lock()
+    kvm.watch.lock_slots("slots_lock")
+    result = yield from kvm.kvm_vm_set_mem_attributes(start, end, attributes)
+    kvm.slots_lock.unlock()
+    return result
+
+
+def kvm_vm_set_mem_attributes(kvm: Kvm, start: int, end: int, attributes: int) -> Steps[int]:
+    """Mirror of kvm_vm_set_mem_attributes(), virt/kvm/kvm_main.c: gfns [start, end).
+
+    Start and zap under mmu_lock, store without it, end under it again: a fault between them
+    sees the range in progress and tries again.
+    """
+    if end - start > ATTRIBUTE_PAGES_MAX or kvm.take_failure("xarray"):
+        return -ENOMEM
+    if all(kvm.mem_attr_array.get(gfn, 0) == attributes for gfn in range(start, end)):
+        return 0
+    found = yield from kvm.kvm_handle_gfn_range_pre(start, end)
+    yield "kvm_vm_set_mem_attributes.store"
+    for gfn in range(start, end):
+        if attributes:
+            kvm.mem_attr_array[gfn] = attributes
+        else:
+            kvm.mem_attr_array.pop(gfn, None)
+    if found:
+        yield POST_LOCK
+        kvm.mmu_lock.write_lock()
+        kvm.kvm_mmu_invalidate_end()
+        kvm.mmu_lock.write_unlock()
+    return 0
+
+
+def kvm_handle_gfn_range_pre(kvm: Kvm, start: int, end: int) -> Steps[bool]:
+    """Mirror of kvm_handle_gfn_range() with kvm_pre_set_memory_attributes(), kvm_main.c."""
+    found = flush = False
+    for as_id in range(kvm.nr_as):
+        for slot in sorted(kvm.memslots[as_id].slots.values(), key=lambda s: s.base_gfn):
+            first = max(start, slot.base_gfn)
+            last = min(end, slot.base_gfn + slot.npages)
+            if first >= last:
+                continue
+            if not found:
+                found = True
+                yield PRE_LOCK
+                kvm.mmu_lock.write_lock()
+                kvm.kvm_mmu_invalidate_start()
+            gfn_range = GfnRange(slot, first, last, may_block=True, from_hva=False)
+            flush |= yield from kvm.kvm_mmu_unmap_gfn_range(gfn_range)
+    if flush:
+        yield "kvm_handle_gfn_range.flush"
+        kvm.kvm_flush_remote_tlbs()
+    if found:
+        kvm.mmu_lock.write_unlock()
+    return found

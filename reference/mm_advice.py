@@ -1,0 +1,235 @@
+"""madvise and its kin, userfaultfd write protection, soft-dirty, and mlock.
+
+mm/madvise.c, fs/userfaultfd.c, fs/proc/task_mmu.c and mm/mlock.c.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reference.frames import Frame, put_page
+from reference.mm_types import Entry, Vma
+from reference.mm_vma import page_range
+from reference.primitives import Steps, WantRead, WantWrite
+from reference.uapi import EFAULT, EINVAL, ENOMEM
+
+if TYPE_CHECKING:
+    from reference.kvm import Kvm
+
+MADVISE_LOCK = WantRead("mmap_lock", "madvise.mmap_lock")
+UFFD_LOCK = WantRead("mmap_lock", "mwriteprotect_range.mmap_lock")
+CLEAR_REFS_LOCK = WantWrite("mmap_lock", "clear_refs_write.mmap_lock")
+PAGEMAP_LOCK = WantRead("mmap_lock", "do_pagemap_scan.mmap_lock")
+MLOCK_LOCK = WantWrite("mmap_lock", "do_mlock.mmap_lock")
+
+EVERYTHING = 1 << 52  # pages; the end of [0, -1)
+
+
+def do_madvise(kvm: Kvm, hva: int, length: int, advice: str) -> Steps[int | str]:
+    """Mirror of do_madvise(), mm/madvise.c: VMA by VMA; a hole makes it ENOMEM at the end."""
+    pages = page_range(hva, length)
+    if pages is None:
+        return -EINVAL
+    if advice in ("HWPOISON", "SOFT_OFFLINE"):
+        return (yield from kvm.madvise_inject_error(pages[0], pages[1], advice))
+    if advice == "POPULATE_WRITE":
+        return (yield from kvm.populate(pages[0], pages[1]))
+    yield MADVISE_LOCK
+    kvm.mmap_lock.read_lock()
+    parts = [v for v in kvm.mm.vmas if v.start < pages[1] and pages[0] < v.end]
+    covered = sum(min(v.end, pages[1]) - max(v.start, pages[0]) for v in parts)
+    result: int | str = 0
+    holes: list[tuple[Vma, int, int]] = []
+    for vma in parts:
+        start, end = max(vma.start, pages[0]), min(vma.end, pages[1])
+        if advice == "REMOVE":
+            if vma.file is None or vma.locked:
+                result = -EINVAL
+                break
+            vma.file.refs += 1
+            holes.append((vma, start, end))
+        else:
+            result = yield from kvm.madvise_vma(vma, start, end, advice)
+            if result:
+                break
+    kvm.mmap_lock.read_unlock()
+    for vma, start, end in holes:  # madvise_remove() drops the lock before it punches
+        assert vma.file is not None
+        first = vma.index_of(start)
+        yield from kvm.kvm_gmem_punch_hole(vma.file.inode, first, first + end - start)
+        kvm.fput(vma.file)
+    if not result and covered != pages[1] - pages[0]:
+        return -ENOMEM
+    return result
+
+
+def madvise_vma(kvm: Kvm, vma: Vma, start: int, end: int, advice: str) -> Steps[int]:
+    """Mirror of madvise_vma_behavior(), mm/madvise.c, for advice that stays inside one VMA."""
+    if advice in ("DONTNEED", "DONTNEED_LOCKED"):
+        if vma.locked and advice == "DONTNEED":
+            return -EINVAL
+        yield from kvm.zap_vma_range(start, end)
+    elif advice == "FREE":
+        if vma.file is not None or vma.locked:
+            return -EINVAL
+        yield from kvm.zap_vma_range(start, end)  # assumption: freed pages are taken at once
+    elif advice == "PAGEOUT":
+        if vma.locked:
+            return -EINVAL
+        if vma.file is None:  # guest_memfd pages are unevictable
+            for page in sorted(p for p in kvm.mm.ptes if start <= p < end):
+                yield from kvm.reclaim_page(page, check_young=False)
+    elif advice == "GUARD_INSTALL":
+        if vma.locked:
+            return -EINVAL
+        if any(start <= p < end for p in kvm.mm.ptes):
+            yield from kvm.zap_vma_range(start, end)
+        else:
+            kvm.drop_entries(start, end)
+        for page in range(start, end):
+            if page not in kvm.mm.ptes and page not in kvm.mm.entries:
+                kvm.mm.entries[page] = Entry("guard")
+    elif advice == "GUARD_REMOVE":
+        for page in range(start, end):
+            entry = kvm.mm.entries.get(page)
+            if entry is not None and entry.kind == "guard":
+                del kvm.mm.entries[page]
+    return 0  # COLD: marks pages old in user page tables only; no notifier
+
+
+def drop_entries(kvm: Kvm, start: int, end: int) -> None:
+    """Free swap entries of a range that holds no present page (free_swap_and_cache(), mm)."""
+    for frame in kvm.zap_ptes(start, end):
+        put_page(kvm, frame)
+
+
+def zap_vma_range(kvm: Kvm, start: int, end: int, blockable: bool = True) -> Steps[None]:
+    """Mirror of zap_vma_range_batched() (zap_page_range_single), mm/memory.c: a CLEAR."""
+    yield from kvm.kvm_mmu_notifier_invalidate_range_start(start, end, blockable)
+    yield "zap_vma_range.zap_ptes"
+    frames: list[Frame] = kvm.zap_ptes(start, end)
+    yield from kvm.kvm_mmu_notifier_invalidate_range_end(start, end)
+    yield "tlb_finish_mmu.free"
+    for frame in frames:
+        put_page(kvm, frame)
+
+
+def madvise_inject_error(kvm: Kvm, start: int, end: int, advice: str) -> Steps[int]:
+    """Mirror of madvise_inject_error(), mm/madvise.c: fault the page in, then fail it."""
+    for page in range(start, end):
+        frame = yield from kvm.get_user_pages(page, True)
+        if isinstance(frame, int):
+            return frame
+        if advice == "SOFT_OFFLINE":
+            put_page(kvm, frame)
+            result = yield from kvm.migrate_page(page)
+        else:
+            result = yield from kvm.memory_failure(frame)
+            put_page(kvm, frame)
+        if result:
+            return result
+    return 0
+
+
+def populate(kvm: Kvm, start: int, end: int) -> Steps[int]:
+    """Mirror of faultin_page_range(), mm/gup.c: write-fault every page; fires no notifier."""
+    for page in range(start, end):
+        frame = yield from kvm.get_user_pages(page, True)
+        if isinstance(frame, int):
+            return -ENOMEM if kvm.find_vma(page) is None else -EFAULT
+        put_page(kvm, frame)
+    return 0
+
+
+def do_mlock(kvm: Kvm, hva: int, length: int) -> Steps[int]:
+    """Mirror of do_mlock(), mm/mlock.c: mark the VMAs, then fault their pages in."""
+    pages = page_range(hva, length)
+    if pages is None:
+        return -EINVAL
+    yield MLOCK_LOCK
+    kvm.mmap_lock.write_lock()
+    vmas = kvm.split_vmas(*pages)
+    for vma in vmas:
+        vma.locked = True
+    kvm.mmap_lock.write_unlock()
+    if sum(v.end - v.start for v in vmas) != pages[1] - pages[0]:
+        return -ENOMEM
+    for vma in vmas:
+        for page in range(vma.start, vma.end):
+            frame = yield from kvm.get_user_pages(page, vma.may_write())
+            if isinstance(frame, int):
+                break
+            put_page(kvm, frame)
+    return 0
+
+
+def do_msync(kvm: Kvm, hva: int, length: int) -> int:
+    """Mirror of msync(2), mm/msync.c: nothing to write back, no notifier."""
+    pages = page_range(hva, length)
+    if pages is None:
+        return -EINVAL
+    mapped = sum(
+        min(v.end, pages[1]) - max(v.start, pages[0])
+        for v in kvm.mm.vmas
+        if v.start < pages[1] and pages[0] < v.end
+    )
+    return 0 if mapped == pages[1] - pages[0] else -ENOMEM
+
+
+def write_protect_ptes(kvm: Kvm, start: int, end: int, uffd: bool) -> Steps[None]:
+    """The notifier pair and the PTE changes that the three callers below share (mm/mprotect.c)."""
+    yield from kvm.kvm_mmu_notifier_invalidate_range_start(start, end)
+    yield "write_protect_ptes.ptes"
+    for page, pte in kvm.mm.ptes.items():
+        if start <= page < end:
+            pte.writable = False
+            pte.uffd_wp |= uffd
+    yield from kvm.kvm_mmu_notifier_invalidate_range_end(start, end)
+
+
+def uffd_writeprotect(kvm: Kvm, hva: int, length: int, wp_async: bool) -> Steps[int]:
+    """Mirror of mwriteprotect_range(), mm/userfaultfd.c; guest_memfd only in WP_ASYNC mode."""
+    pages = page_range(hva, length)
+    if pages is None:
+        return -EINVAL
+    yield UFFD_LOCK
+    kvm.mmap_lock.read_lock()
+    result = 0
+    for vma in [v for v in kvm.mm.vmas if v.start < pages[1] and pages[0] < v.end]:
+        start, end = max(vma.start, pages[0]), min(vma.end, pages[1])
+        if vma.file is not None and not wp_async:
+            result = -EINVAL
+            break
+        if kvm.pud_populated(start, end):
+            yield from kvm.write_protect_ptes(start, end, True)
+    kvm.mmap_lock.read_unlock()
+    return result
+
+
+def pud_populated(kvm: Kvm, start: int, end: int) -> bool:
+    """Whether change_pud_range(), mm/mprotect.c, finds anything below the PUD level."""
+    return any(pud in kvm.mm.puds for pud in range(start >> 18, ((end - 1) >> 18) + 1))
+
+
+def clear_refs_write(kvm: Kvm) -> Steps[int]:
+    """Mirror of clear_refs_write() with CLEAR_REFS_SOFT_DIRTY, fs/proc/task_mmu.c: [0, -1)."""
+    yield CLEAR_REFS_LOCK
+    kvm.mmap_lock.write_lock()
+    yield from kvm.write_protect_ptes(0, EVERYTHING, False)
+    kvm.mmap_lock.write_unlock()
+    return 0
+
+
+def do_pagemap_scan(kvm: Kvm, hva: int, length: int) -> Steps[int]:
+    """Mirror of do_pagemap_scan() with PM_SCAN_WP_MATCHING, fs/proc/task_mmu.c.
+
+    The notifiers hear of the whole range, VMA or not.
+    """
+    pages = page_range(hva, length)
+    if pages is None:
+        return -EINVAL
+    yield PAGEMAP_LOCK
+    kvm.mmap_lock.read_lock()
+    yield from kvm.write_protect_ptes(pages[0], pages[1], True)
+    kvm.mmap_lock.read_unlock()
+    return 0

@@ -1,0 +1,345 @@
+"""System calls of the VMM that change its VMAs: mmap, munmap, mremap, mprotect, mbind, fork.
+
+mm/vma.c, mm/mmap.c, mm/mremap.c, mm/mprotect.c and mm/memory.c, as far as their notifiers, PTEs
+and file references go.  Arguments are bytes; a length is rounded up to pages.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reference.frames import Frame, put_page
+from reference.mm_types import PUD_SHIFT, Entry, Vma
+from reference.primitives import Steps, WantWrite
+from reference.uapi import (
+    EBADF,
+    EFAULT,
+    EINVAL,
+    ENODEV,
+    ENOMEM,
+    EPERM,
+    PAGE_MASK,
+    PAGE_SHIFT,
+    PROT_EXEC,
+    TASK_SIZE,
+)
+
+if TYPE_CHECKING:
+    from reference.kvm import Kvm
+
+MMAP_LOCK = WantWrite("mmap_lock", "do_mmap.mmap_lock")
+MUNMAP_LOCK = WantWrite("mmap_lock", "do_munmap.mmap_lock")
+MREMAP_LOCK = WantWrite("mmap_lock", "mremap.mmap_lock")
+MPROTECT_LOCK = WantWrite("mmap_lock", "mprotect.mmap_lock")
+MBIND_LOCK = WantWrite("mmap_lock", "mbind.mmap_lock")
+FORK_LOCK = WantWrite("mmap_lock", "dup_mmap.mmap_lock")
+
+# Assumption: the modelled process may map this many pages (RLIMIT_AS); more is ENOMEM.
+MAPPED_PAGES_MAX = 4096
+
+FD_FILE = -3  # of the program language: an open file that is no guest_memfd
+
+
+def page_range(hva: int, length: int) -> tuple[int, int] | None:
+    """Pages [start, end) of a byte range, or None where every call here says EINVAL."""
+    if hva & PAGE_MASK or length <= 0 or hva + length > TASK_SIZE:
+        return None
+    return hva >> PAGE_SHIFT, (hva + length + PAGE_MASK) >> PAGE_SHIFT
+
+
+def split_vmas(kvm: Kvm, start: int, end: int) -> list[Vma]:
+    """Cut VMAs at the borders of a range; the ones inside it (__split_vma(), mm/vma.c)."""
+    vmas: list[Vma] = []
+    inside: list[Vma] = []
+    for vma in kvm.mm.vmas:
+        if vma.end <= start or end <= vma.start:
+            vmas.append(vma)
+            continue
+        cuts = [vma.start, *(c for c in (start, end) if vma.start < c < vma.end), vma.end]
+        parts = [vma.part(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+        if vma.file is not None:
+            vma.file.refs += len(parts) - 1
+        vmas.extend(parts)
+        inside.extend(p for p in parts if start <= p.start and p.end <= end)
+    kvm.mm.vmas = vmas
+    return inside
+
+
+def zap_ptes(kvm: Kvm, start: int, end: int) -> list[Frame]:
+    """Clear PTEs and entries of pages [start, end); the frames wait for their last put
+    (zap_pte_range(), mm/memory.c)."""
+    frames: list[Frame] = []
+    for page in sorted(p for p in kvm.mm.ptes if start <= p < end):
+        frame = kvm.clear_pte(page)
+        assert frame is not None
+        frames.append(frame)
+    for page in [p for p in kvm.mm.entries if start <= p < end]:
+        entry = kvm.mm.entries[page]
+        if entry.kind == "migration":
+            continue  # the migration holds it; see remove_migration_ptes()
+        del kvm.mm.entries[page]
+        if entry.frame is not None:
+            frames.append(entry.frame)
+    return frames
+
+
+def unmap_vmas(kvm: Kvm, vmas: list[Vma], start: int, end: int) -> Steps[None]:
+    """Mirror of vms_clear_ptes(), mm/vma.c: notifiers around the PTEs, pages freed after.
+
+    The VMAs are out of the tree already, so no fault brings a page back.
+    """
+    yield from kvm.kvm_mmu_notifier_invalidate_range_start(start, end)
+    yield "unmap_vmas.zap_ptes"
+    frames: list[Frame] = []
+    for vma in vmas:
+        frames += kvm.zap_ptes(vma.start, vma.end)
+    yield from kvm.kvm_mmu_notifier_invalidate_range_end(start, end)
+    left = {vma.start >> PUD_SHIFT for vma in kvm.mm.vmas}
+    kvm.mm.puds = {pud for pud in kvm.mm.puds if pud in left}  # free_pgtables()
+    yield "tlb_finish_mmu.free"
+    for frame in frames:
+        put_page(kvm, frame)
+
+
+def detach(kvm: Kvm, vmas: list[Vma]) -> None:
+    """Take VMAs out of the tree (vms_complete_munmap_vmas(), mm/vma.c)."""
+    kvm.mm.vmas = [vma for vma in kvm.mm.vmas if vma not in vmas]
+
+
+def drop_files(kvm: Kvm, vmas: list[Vma]) -> None:
+    """Drop the file references of VMAs that are gone (remove_vma(), mm/vma.c)."""
+    for vma in vmas:
+        if vma.file is not None:
+            kvm.fput(vma.file)
+
+
+def do_munmap(kvm: Kvm, hva: int, length: int) -> Steps[int]:
+    """Mirror of do_vmi_munmap(), mm/vma.c: the lock is a read lock while PTEs go."""
+    pages = page_range(hva, length)
+    if pages is None:
+        return -EINVAL
+    yield MUNMAP_LOCK
+    kvm.mmap_lock.write_lock()
+    vmas = kvm.split_vmas(*pages)
+    if not vmas:
+        kvm.mmap_lock.write_unlock()
+        return 0
+    kvm.detach(vmas)
+    kvm.mmap_lock.downgrade()
+    yield from kvm.unmap_vmas(vmas, *pages)
+    kvm.mmap_lock.read_unlock()
+    kvm.drop_files(vmas)
+    return 0
+
+
+def do_mmap(
+    kvm: Kvm, hva: int, length: int, fd: int, offset: int, prot: int, shared: bool
+) -> Steps[int]:
+    """Mirror of do_mmap() with MAP_FIXED, mm/mmap.c, and kvm_gmem_mmap(), virt/kvm/guest_memfd.c.
+
+    Assumption: a refused guest_memfd mapping leaves what was there before.
+    """
+    pages = page_range(hva, length)
+    if pages is None or offset & PAGE_MASK:
+        return -EINVAL
+    if pages[1] - pages[0] + sum(v.end - v.start for v in kvm.mm.vmas) > MAPPED_PAGES_MAX:
+        return -ENOMEM
+    file = kvm.fds.get(fd)
+    if fd != -1:
+        if file is None:
+            return -ENODEV if fd == FD_FILE else -EBADF
+        if prot & PROT_EXEC:
+            return -EPERM  # mounted noexec
+        if not file.inode.supports_mmap():
+            return -ENODEV
+        if not shared:
+            return -EINVAL
+        file.refs += 1
+    yield MMAP_LOCK
+    kvm.mmap_lock.write_lock()
+    old = kvm.split_vmas(*pages)
+    if old:
+        kvm.detach(old)
+        yield from kvm.unmap_vmas(old, *pages)
+    start, end = pages
+    new = Vma(start, end, file, offset >> PAGE_SHIFT, prot, shared and file is not None)
+    kvm.insert_vma(new)
+    kvm.mmap_lock.write_unlock()
+    kvm.drop_files(old)
+    return 0
+
+
+def insert_vma(kvm: Kvm, vma: Vma) -> None:
+    """Put a VMA into its place (vma_link(), mm/vma.c)."""
+    kvm.mm.vmas.append(vma)
+    kvm.mm.vmas.sort(key=lambda v: v.start)
+
+
+def do_mremap(kvm: Kvm, hva: int, length: int, new_length: int, to: int) -> Steps[int]:
+    """Mirror of mremap(2), mm/mremap.c: shrink in place (to is 0), or move to a fixed place."""
+    old = page_range(hva, length)
+    if old is None or new_length <= 0 or to & PAGE_MASK:
+        return -EINVAL
+    kept = (new_length + PAGE_MASK) >> PAGE_SHIFT
+    start, end = old
+    if to == 0:
+        if kept > end - start:
+            return -ENOMEM
+        if kept == end - start:
+            return 0
+        return (yield from kvm.do_munmap((start + kept) << PAGE_SHIFT, length - (kept << 12)))
+    new_start = to >> PAGE_SHIFT
+    if new_start < end and start < new_start + kept:
+        return -EINVAL
+    if page_range(to, new_length) is None:
+        return -EINVAL
+    if kept + sum(v.end - v.start for v in kvm.mm.vmas) > MAPPED_PAGES_MAX:
+        return -ENOMEM
+    yield MREMAP_LOCK
+    kvm.mmap_lock.write_lock()
+    vma = kvm.find_vma(start)
+    if vma is None or vma.end < end:
+        kvm.mmap_lock.write_unlock()
+        return -EFAULT
+    gone = kvm.split_vmas(new_start, new_start + kept)
+    if gone:
+        kvm.detach(gone)
+        yield from kvm.unmap_vmas(gone, new_start, new_start + kept)
+    if kept < end - start:
+        tail = kvm.split_vmas(start + kept, end)
+        kvm.detach(tail)
+        yield from kvm.unmap_vmas(tail, start + kept, end)
+        gone += tail
+        end = start + kept
+    moved = kvm.split_vmas(start, end)
+    yield from kvm.move_page_tables(moved[0], new_start, kept)
+    kvm.mmap_lock.write_unlock()
+    kvm.drop_files(gone)
+    return 0
+
+
+def move_page_tables(kvm: Kvm, vma: Vma, new_start: int, npages: int) -> Steps[None]:
+    """Mirror of move_vma() and move_page_tables(), mm/mremap.c: an UNMAP of the old range."""
+    start, end = vma.start, vma.end
+    copy = vma.part(start, end)
+    copy.start, copy.end = new_start, new_start + npages
+    kvm.insert_vma(copy)
+    yield from kvm.kvm_mmu_notifier_invalidate_range_start(start, end)
+    yield "move_page_tables.move_ptes"
+    for page in sorted(p for p in kvm.mm.ptes if start <= p < end):
+        pte = kvm.mm.ptes[page]
+        frame = kvm.clear_pte(page)
+        assert frame is not None
+        kvm.set_pte(page - start + new_start, frame, pte.writable)
+        kvm.mm.ptes[page - start + new_start].unreadable = pte.unreadable
+    for page in sorted(p for p in kvm.mm.entries if start <= p < end):
+        if kvm.mm.entries[page].kind != "migration":
+            kvm.mm.entries[page - start + new_start] = kvm.mm.entries.pop(page)
+    kvm.detach([vma])
+    yield from kvm.kvm_mmu_notifier_invalidate_range_end(start, end)
+
+
+def do_mprotect(kvm: Kvm, hva: int, length: int, prot: int) -> Steps[int]:
+    """Mirror of do_mprotect_pkey(), mm/mprotect.c."""
+    pages = page_range(hva, length)
+    if pages is None:
+        return -EINVAL
+    yield MPROTECT_LOCK
+    kvm.mmap_lock.write_lock()
+    result = 0
+    reached = pages[0]
+    for vma in kvm.split_vmas(*pages):
+        if vma.start != reached:
+            break
+        reached = vma.end
+        if vma.file is not None and prot & PROT_EXEC:
+            result = -EPERM
+            break
+        if vma.prot == prot:
+            continue
+        vma.prot = prot
+        yield from kvm.change_protection(vma, vma.start, vma.end, prot)
+    if not result and reached != pages[1]:
+        result = -ENOMEM
+    kvm.mmap_lock.write_unlock()
+    return result
+
+
+def change_protection(kvm: Kvm, vma: Vma, start: int, end: int, prot: int | None) -> Steps[None]:
+    """Mirror of change_protection(), mm/mprotect.c.
+
+    prot None means a NUMA scan.  Nothing happens where the upper page-table level is empty;
+    areas of a program lie in one PUD each, so the range is told whole or not at all.
+    """
+    first = next((p for p in range(start >> PUD_SHIFT, ((end - 1) >> PUD_SHIFT) + 1)
+                  if p in kvm.mm.puds), None)  # fmt: skip
+    if first is None:
+        return
+    start = max(start, first << PUD_SHIFT)
+    yield from kvm.kvm_mmu_notifier_invalidate_range_start(start, end)
+    yield "change_protection.ptes"
+    for page, pte in kvm.mm.ptes.items():
+        if start <= page < end:
+            if prot is None:  # guest_memfd pages are skipped one by one: KVM dirtied them
+                pte.unreadable |= vma.file is None
+            else:
+                pte.writable &= vma.may_write()
+                pte.unreadable = prot == 0
+    yield from kvm.kvm_mmu_notifier_invalidate_range_end(start, end)
+
+
+def do_mbind(kvm: Kvm, hva: int, length: int, policy: int) -> Steps[int]:
+    """Mirror of do_mbind() without MPOL_MF_MOVE, mm/mempolicy.c."""
+    pages = page_range(hva, length)
+    if pages is None:
+        return -EINVAL
+    yield MBIND_LOCK
+    kvm.mmap_lock.write_lock()
+    vmas = kvm.split_vmas(*pages)
+    for vma in vmas:
+        vma.policy = policy
+    kvm.mmap_lock.write_unlock()
+    return 0 if vmas else -EFAULT
+
+
+def do_fork(kvm: Kvm) -> Steps[int]:
+    """Mirror of dup_mmap() and copy_page_range(), mm/memory.c, seen from the parent.
+
+    Private pages become copy-on-write in both; guest_memfd pages are not copied, the child
+    would fault them in again.  The child only holds its references.
+    """
+    yield FORK_LOCK
+    kvm.mmap_lock.write_lock()
+    child: dict[int, Frame] = {}
+    for vma in kvm.mm.vmas:
+        if vma.file is not None or not vma.anon_vma:
+            continue
+        start, end = vma.start, vma.end
+        yield from kvm.kvm_mmu_notifier_invalidate_range_start(start, end)
+        yield "copy_page_range.write_protect"
+        for page, pte in sorted(kvm.mm.ptes.items()):
+            if start <= page < end:
+                pte.writable = False
+                pte.frame.refs += 1
+                pte.frame.mapcount += 1
+                child[page] = pte.frame
+        yield from kvm.kvm_mmu_notifier_invalidate_range_end(start, end)
+    kvm.mm.children.append(child)
+    kvm.mmap_lock.write_unlock()
+    return 0
+
+
+def child_exit(kvm: Kvm) -> int:
+    """The oldest forked child is torn down (exit_mmap(), mm/mmap.c); no notifier of ours."""
+    if not kvm.mm.children:
+        return -EINVAL
+    child = kvm.mm.children.pop(0)
+    for page in sorted(child):
+        child[page].mapcount -= 1
+        put_page(kvm, child[page])
+    return 0
+
+
+def put_entry(kvm: Kvm, page: int, entry: Entry) -> None:
+    """Put a non-present entry where a PTE was (set_pte_at() of a swap entry, mm/rmap.c)."""
+    kvm.mm.entries[page] = entry

@@ -1,0 +1,384 @@
+"""Locks, SRCU and wait queues of the step engine, with the checks lockdep would make.
+
+A model function is a generator.  Each ``yield`` is a step boundary: any other task may run
+there.  What it yields says how to go on:
+
+* a ``str`` is the label of the step that comes next; the task stays runnable;
+* a ``Want`` also has a label, and the task is runnable only while ``ready()`` holds;
+  a lock is taken by the statement after the yield, which therefore never has to wait;
+* a ``Retry`` is a label at which the task gives up its processor, because what it waits for is
+  another task's progress (a fault that must be taken again).
+
+Ranks give the one lock order that this kernel code follows, as read from
+Documentation/virt/kvm/locking.rst and the call chains of the fact sheet.  Taking a lock of equal
+or lower rank while holding another is reported, and so is sleeping under a spinning lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from reference.gmem_types import GmemFile
+    from reference.state import KvmState
+
+T = TypeVar("T")
+Steps = Generator["str | Want", None, T]
+
+RANK_SLOTS: Final = 10
+RANK_SLOTS_ARCH: Final = 20
+RANK_GPC_REFRESH: Final = 25
+RANK_MMAP: Final = 30
+RANK_INVALIDATE: Final = 40
+RANK_FOLIO: Final = 50
+FIRST_SPINNING: Final = 60
+RANK_MN: Final = 60
+RANK_GPC_LIST: Final = 65
+RANK_GPC: Final = 66
+RANK_MMU: Final = 70
+
+# Pairs (held, taken) against the ranks that the kernel itself has; see the fact sheet, J.
+TOLERATED_INVERSIONS: Final = frozenset({("folio_lock", "invalidate_lock")})
+
+
+class Task:
+    """A thread of execution: an actor of the program, or the setup task."""
+
+    __slots__ = (
+        "held",
+        "index",
+        "name",
+        "notifier_depth",
+        "pending_ranges",
+        "srcu_depth",
+        "task_work",
+    )
+
+    def __init__(self, name: str, index: int) -> None:
+        self.name = name
+        self.index = index
+        self.held: list[Mutex | RwLock] = []
+        self.srcu_depth = 0
+        self.notifier_depth = 0  # >0 inside an HVA notifier callback
+        self.pending_ranges: list[tuple[int, int]] = []  # gfn ranges between start and end
+        self.task_work: list[GmemFile] = []  # files whose last reference this task dropped
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Want:
+    """A step boundary that can be passed only while a condition holds."""
+
+    __slots__ = ("label",)
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+
+    def ready(self, kvm: KvmState) -> bool:
+        """Tell whether the task that waits here may run."""
+        raise NotImplementedError
+
+    def on(self, kvm: KvmState) -> str:
+        """Say in words what is waited for, and who has it."""
+        raise NotImplementedError
+
+
+class Retry(Want):
+    """The task starts over, and lets the others run first."""
+
+    __slots__ = ()
+
+    def ready(self, kvm: KvmState) -> bool:
+        return True
+
+    def on(self, kvm: KvmState) -> str:
+        return "another try"
+
+
+class Mutex:
+    """A mutex, or with a rank of FIRST_SPINNING or more, a spinlock."""
+
+    __slots__ = ("kvm", "name", "owner", "rank")
+
+    def __init__(self, kvm: KvmState, name: str, rank: int) -> None:
+        self.kvm = kvm
+        self.name = name
+        self.rank = rank
+        self.owner: Task | None = None
+
+    def lock(self) -> None:
+        """Take the lock.  The caller yielded a Want for it just before."""
+        task = self.kvm.current
+        if self.owner is not None:
+            self.kvm.report("lockdep", self.name, f"{task} takes a lock that {self.owner} holds")
+        if task.held:
+            _check_order(self.kvm, task, self)
+        self.owner = task
+        task.held.append(self)
+
+    def unlock(self) -> None:
+        """Drop the lock; only its owner may."""
+        task = self.kvm.current
+        if self.owner is not task:
+            self.kvm.report("lockdep", self.name, f"{task} drops a lock of {self.owner}")
+            return
+        self.owner = None
+        task.held.remove(self)
+
+    def free(self) -> bool:
+        return self.owner is None
+
+    def holders(self) -> str:
+        return self.owner.name if self.owner is not None else ""
+
+
+class RwLock:
+    """A reader-writer lock: rwsem below FIRST_SPINNING, rwlock_t from there on."""
+
+    __slots__ = ("kvm", "name", "rank", "readers", "writer")
+
+    def __init__(self, kvm: KvmState, name: str, rank: int) -> None:
+        self.kvm = kvm
+        self.name = name
+        self.rank = rank
+        self.writer: Task | None = None
+        self.readers: list[Task] = []
+
+    def write_lock(self) -> None:
+        """Take the lock for writing."""
+        task = self.kvm.current
+        if self.writer is not None or self.readers:
+            self.kvm.report("lockdep", self.name, f"{task} write-locks; {self.holders()} has it")
+        if task.held:
+            _check_order(self.kvm, task, self)
+        self.writer = task
+        task.held.append(self)
+
+    def write_unlock(self) -> None:
+        """Drop the lock held for writing."""
+        task = self.kvm.current
+        if self.writer is not task:
+            self.kvm.report("lockdep", self.name, f"{task} write-unlocks, not its writer")
+            return
+        self.writer = None
+        task.held.remove(self)
+
+    def read_lock(self) -> None:
+        """Take the lock for reading."""
+        task = self.kvm.current
+        if self.writer is not None:
+            self.kvm.report("lockdep", self.name, f"{task} read-locks; {self.writer} writes")
+        if task.held:
+            _check_order(self.kvm, task, self)
+        self.readers.append(task)
+        task.held.append(self)
+
+    def read_unlock(self) -> None:
+        """Drop the lock held for reading."""
+        task = self.kvm.current
+        if task not in self.readers:
+            self.kvm.report("lockdep", self.name, f"{task} read-unlocks, not a reader")
+            return
+        self.readers.remove(task)
+        task.held.remove(self)
+
+    def downgrade(self) -> None:
+        """Turn the write side into a read side (mmap_write_downgrade)."""
+        task = self.kvm.current
+        self.writer = None
+        self.readers.append(task)
+
+    def assert_held_write(self) -> None:
+        """lockdep_assert_held_write()."""
+        if self.writer is not self.kvm.current:
+            self.kvm.report("lockdep", self.name, f"{self.kvm.current} needs it held for write")
+
+    def free(self) -> bool:
+        return self.writer is None and not self.readers
+
+    def holders(self) -> str:
+        if self.writer is not None:
+            return f"{self.writer.name}(w)"
+        return ",".join(f"{task.name}(r)" for task in self.readers)
+
+
+def _check_order(kvm: KvmState, task: Task, lock: Mutex | RwLock) -> None:
+    """Report a lock taken against the ranks, or a sleeping one taken under a spinning one."""
+    for held in task.held:
+        if held.rank >= lock.rank:
+            if (held.name, lock.name) in TOLERATED_INVERSIONS:
+                continue
+            kind = "sleeps under" if lock.rank < FIRST_SPINNING <= held.rank else "after"
+            kvm.report("lockdep", f"{held.name}>{lock.name}", f"{lock.name} {kind} {held.name}")
+
+
+class WantMutex(Want):
+    """Waits for a Mutex that is an attribute of the VM; one object serves every VM."""
+
+    __slots__ = ("attribute",)
+
+    def __init__(self, attribute: str, label: str) -> None:
+        self.label = label
+        self.attribute = attribute
+
+    def ready(self, kvm: KvmState) -> bool:
+        return getattr(kvm, self.attribute).owner is None
+
+    def on(self, kvm: KvmState) -> str:
+        return f"{self.attribute} held by {getattr(kvm, self.attribute).holders()}"
+
+
+class WantWrite(WantMutex):
+    """Waits to write-lock a RwLock that is an attribute of the VM."""
+
+    __slots__ = ()
+
+    def ready(self, kvm: KvmState) -> bool:
+        lock = getattr(kvm, self.attribute)
+        return lock.writer is None and not lock.readers
+
+
+class WantRead(WantMutex):
+    """Waits to read-lock a RwLock that is an attribute of the VM."""
+
+    __slots__ = ()
+
+    def ready(self, kvm: KvmState) -> bool:
+        return getattr(kvm, self.attribute).writer is None
+
+
+class WantLock(Want):
+    """Waits for one given lock to be free (mutex, or the write side)."""
+
+    __slots__ = ("lock",)
+
+    def __init__(self, lock: Mutex | RwLock, label: str) -> None:
+        self.label = label
+        self.lock = lock
+
+    def ready(self, kvm: KvmState) -> bool:
+        return self.lock.free()
+
+    def on(self, kvm: KvmState) -> str:
+        return f"{self.lock.name} held by {self.lock.holders()}"
+
+
+class WantShared(Want):
+    """Waits for the read side of one given RwLock."""
+
+    __slots__ = ("lock",)
+
+    def __init__(self, lock: RwLock, label: str) -> None:
+        self.label = label
+        self.lock = lock
+
+    def ready(self, kvm: KvmState) -> bool:
+        return self.lock.writer is None
+
+    def on(self, kvm: KvmState) -> str:
+        return f"{self.lock.name} held by {self.lock.holders()}"
+
+
+class Srcu:
+    """One SRCU domain: readers never wait; synchronize waits for those that were there."""
+
+    __slots__ = ("kvm", "readers", "sections")
+
+    def __init__(self, kvm: KvmState) -> None:
+        self.kvm = kvm
+        self.readers: dict[Task, int] = {}  # task -> number of its current section
+        self.sections = 0
+
+    def read_lock(self) -> None:
+        """Enter a read-side section; sections of one task nest."""
+        task = self.kvm.current
+        if task.srcu_depth == 0:
+            self.sections += 1
+            self.readers[task] = self.sections
+        task.srcu_depth += 1
+
+    def read_unlock(self) -> None:
+        """Leave a read-side section."""
+        task = self.kvm.current
+        if task.srcu_depth == 0:
+            self.kvm.report("lockdep", "srcu", f"{task} leaves an SRCU section it is not in")
+            return
+        task.srcu_depth -= 1
+        if task.srcu_depth == 0:
+            del self.readers[task]
+
+    def synchronize(self, label: str) -> WantSrcu:
+        """What synchronize_srcu() waits for: yield the result."""
+        task = self.kvm.current
+        if task.srcu_depth:
+            self.kvm.report("lockdep", "srcu", f"{task} waits for SRCU inside a section")
+        return WantSrcu(self, dict(self.readers), label)
+
+
+class WantSrcu(Want):
+    """Waits until every reader of a snapshot has left its section."""
+
+    __slots__ = ("snapshot", "srcu")
+
+    def __init__(self, srcu: Srcu, snapshot: dict[Task, int], label: str) -> None:
+        self.label = label
+        self.srcu = srcu
+        self.snapshot = snapshot
+
+    def ready(self, kvm: KvmState) -> bool:
+        readers = self.srcu.readers
+        return all(readers.get(task) != section for task, section in self.snapshot.items())
+
+    def on(self, kvm: KvmState) -> str:
+        readers = self.srcu.readers
+        names = [t.name for t, section in self.snapshot.items() if readers.get(t) == section]
+        return f"SRCU readers {','.join(names)}"
+
+
+class RcuWait:
+    """A wait queue of at most one task (struct rcuwait).
+
+    The sleeper is runnable after wake_up(), not merely once its condition has come true: a
+    wake-up that nobody sends is found as a deadlock.
+    """
+
+    __slots__ = ("kvm", "name", "sleeper", "woken")
+
+    def __init__(self, kvm: KvmState, name: str) -> None:
+        self.kvm = kvm
+        self.name = name
+        self.sleeper: Task | None = None
+        self.woken = False
+
+    def prepare(self) -> None:
+        """prepare_to_rcuwait(): from here on a wake-up is not lost."""
+        if self.sleeper is not None:
+            self.kvm.WARN_ON("rcuwait: a second waiter")
+        self.sleeper = self.kvm.current
+        self.woken = False
+
+    def finish(self) -> None:
+        """finish_rcuwait()."""
+        self.sleeper = None
+
+    def wake_up(self) -> None:
+        """rcuwait_wake_up()."""
+        self.woken = True
+
+
+class WantWakeUp(Want):
+    """Waits to be woken on a RcuWait."""
+
+    __slots__ = ("queue",)
+
+    def __init__(self, queue: RcuWait, label: str) -> None:
+        self.label = label
+        self.queue = queue
+
+    def ready(self, kvm: KvmState) -> bool:
+        return self.queue.woken
+
+    def on(self, kvm: KvmState) -> str:
+        return f"a wake-up of {self.queue.name}"
