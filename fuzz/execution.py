@@ -68,6 +68,19 @@ class Plan:
         return cls(program, points)
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """When and where in a run something happened."""
+
+    step: int
+    actor: str
+    op: int
+    label: str
+
+    def __str__(self) -> str:
+        return f"step {self.step}, {self.actor}[{self.op}] at {self.label}"
+
+
 @dataclass(slots=True)
 class Run:
     """What happened on one side."""
@@ -78,6 +91,7 @@ class Run:
     results: dict[tuple[str, int], str] = field(default_factory=dict)
     taken: list[Preemption] = field(default_factory=list)  # in the order they were met
     void: list[Preemption] = field(default_factory=list)  # met, but the target could not run
+    where: dict[tuple[str, str], Where] = field(default_factory=dict)  # of each broken rule
     stuck: tuple[str, ...] = ()  # "actor at label: waits for", when it did not finish
     site: str = ""  # labels of those who are stuck, for the fingerprint
 
@@ -132,6 +146,8 @@ class Execution:
         watch.attach(kvm)
         self.watch = watch
         self.run_ = Run(kvm)
+        kvm.on_report = self._note
+        self.now: _Actor | None = None
         self.recorder = recorder
         self.steps_max = steps_max
         self.seen: set[tuple[str, int, bytes]] = set()
@@ -198,6 +214,7 @@ class Execution:
         """
         kvm, run, recorder = self.kvm, self.run_, self.recorder
         kvm.current = actor.task
+        self.now = actor
         points = actor.points[actor.op]
         if actor.gen is None:
             if points is not None and not actor.counts:
@@ -285,6 +302,12 @@ class Execution:
                 self._stuck(End.LIVELOCK, left)
             self.seen.add(key)
         return None
+
+    def _note(self, rule: str, site: str, text: str) -> None:
+        """A rule was just broken: keep where that was."""
+        if self.now is not None:
+            at = self.now
+            self.run_.where[rule, site] = Where(self.run_.steps, at.name, at.op, at.label)
 
     def _stuck(self, end: End, actors: list[_Actor]) -> None:
         """Nothing goes on: say who is where, and what for."""

@@ -283,8 +283,9 @@ def numa_scan(kvm: Kvm, start: int, end: int) -> Steps[int]:
         if vma.policy == 0 and vma.file is not None and kvm.features["numa_skips_default_policy"]:
             continue
         first, last = max(vma.start, start), min(vma.end, end)
-        yield from kvm.change_protection(vma, first, last, None)
-        scanned += last - first
+        if first < last:
+            yield from kvm.change_protection(vma, first, last, None)
+            scanned += last - first
     kvm.mmap_lock.read_unlock()
     return scanned
 

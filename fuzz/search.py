@@ -1,0 +1,113 @@
+"""Is there a schedule under which this model does that?  Bounded, and honest about the bound.
+
+Depth-first over schedules with at most K preemptions, as in CHESS (Musuvathi and Qadeer, 2007):
+every run is a replay from the start, and each boundary it passes after its last preemption
+gives one more schedule per other actor.  Boundaries where nothing runs in between are not
+special-cased; what makes it small is that programs are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from fuzz.execution import BEGIN, Execution, Plan, Run
+from fuzz.invariants import Oracles
+from fuzz.vocabulary import SETUP, Preemption, Program
+from patched.overlay import Model
+from reference.kvm import Kvm
+
+RUNS_MAX: Final = 4000
+PREEMPTIONS_MIN: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """found: a schedule that does it.  complete: every schedule within the bound was run."""
+
+    found: tuple[Preemption, ...] | None
+    runs: int
+    preemptions_max: int
+    complete: bool
+
+    def __str__(self) -> str:
+        if self.found is not None:
+            return f"found after {self.runs} schedules"
+        how = "all" if self.complete else "the first"
+        return (
+            f"not found in {how} {self.runs} schedules of up to {self.preemptions_max} preemptions"
+        )
+
+
+class _Boundaries:
+    """A recorder that keeps the boundaries a run passes, in order."""
+
+    def __init__(self) -> None:
+        self.passed: list[tuple[str, int, str, int]] = []
+        self.counts: dict[tuple[str, int, str], int] = {}
+
+    def step(self, kvm: Kvm, actor: str, op: int, label: str) -> None:
+        if actor == SETUP:
+            return
+        key = (actor, op, label)
+        count = self.counts[key] = self.counts.get(key, 0) + 1
+        if label != BEGIN or count == 1:
+            self.passed.append((actor, op, label, count))
+
+
+def execute(model: Model, program: Program, plan: Plan | None = None) -> Run:
+    """Run a program on a model with every oracle listening."""
+    oracles = Oracles("gmem-survival" in model.promises)
+    return Execution(model.kvm, plan or Plan.of(program), oracles).run()
+
+
+def search(
+    program: Program,
+    model: Model,
+    wanted: Callable[[Run], bool],
+    runs_max: int = RUNS_MAX,
+) -> SearchResult:
+    """Look for a schedule of the program under which `wanted` holds on the model."""
+    bound = max(PREEMPTIONS_MIN, len(program.schedule))
+    others = {a.name: [b.name for b in program.actors if b is not a] for a in program.actors}
+    runs = 0
+    first: list[tuple[Preemption, ...]] = [()]
+    if program.schedule:
+        first.append(program.schedule)  # most likely to do it: tried first
+    levels: list[list[tuple[Preemption, ...]]] = [first, *([] for _ in range(bound + 1))]
+    seen: set[tuple[tuple[Preemption, ...], bool]] = set()
+    for depth in range(bound + 1):
+        for schedule in levels[depth]:
+            if (schedule, len(schedule) == depth) in seen:
+                continue
+            if runs >= runs_max:
+                return SearchResult(None, runs, bound, complete=False)
+            seen.add((schedule, len(schedule) == depth))
+            runs += 1
+            log = _Boundaries()
+            oracles = Oracles("gmem-survival" in model.promises)
+            plan = Plan.of(replace(program, schedule=schedule))
+            run = Execution(model.kvm, plan, oracles, recorder=log).run()
+            if wanted(run):
+                return SearchResult(schedule, runs, bound, complete=False)
+            if len(schedule) != depth or depth == bound or run.void:
+                continue  # the program's own schedule, tried early, has its turn at its depth
+            levels[depth + 1] += _extensions(schedule, log, others)
+    return SearchResult(None, runs, bound, complete=True)
+
+
+def _extensions(
+    schedule: tuple[Preemption, ...], log: _Boundaries, others: dict[str, list[str]]
+) -> list[tuple[Preemption, ...]]:
+    """Schedules with one more preemption, after the last one this run took."""
+    start = 0
+    if schedule:
+        last = schedule[-1]
+        key = (last.actor, last.op, last.label, last.occurrence)
+        start = log.passed.index(key) + 1 if key in log.passed else len(log.passed)
+    return [
+        (*schedule, Preemption(actor, op, label, occurrence, to))
+        for actor, op, label, occurrence in log.passed[start:]
+        for to in others[actor]
+    ]

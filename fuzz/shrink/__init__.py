@@ -1,0 +1,1 @@
+"""Making a failing Program small while it keeps failing in the same way."""

@@ -1,0 +1,204 @@
+"""From a name or a file to a model class: the reference with some functions replaced.
+
+An overlay is a Python file whose top-level functions carry the names of model functions; each
+replaces that function for all its callers.  It may also change single lines of a model function
+with ``rewrite(function, old, new)``, which is how the one-line mutants are written.  Names that
+start with an underscore are the file's own.
+
+    SUMMARY = "one line that says what the change is"
+    PROMISES = ("gmem-survival",)   # rules that only this model must keep; optional
+    EDITS = (("kvm_mmu_invalidate_end", "old line", "new line"),)   # optional
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import util
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, Final
+
+from reference.kvm import Kvm
+
+HERE: Final = Path(__file__).parent
+NOT_MODELS: Final = frozenset({"__init__", "overlay"})
+
+
+class OverlayError(ValueError):
+    """An overlay that cannot be used: says which file, where in it, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model to run: its name, its class, and what it promises beyond the common rules."""
+
+    name: str
+    kvm: type[Kvm]
+    summary: str
+    promises: tuple[str, ...]
+    replaced: tuple[str, ...]  # names of the functions it changes
+
+
+def known_models() -> dict[str, Path]:
+    """Models that come with the project, by name; mutants are called ``mutants/NAME``."""
+    found = {p.stem: p for p in HERE.glob("*.py") if p.stem not in NOT_MODELS}
+    for path in (HERE / "mutants").glob("*.py"):
+        if path.stem != "__init__":
+            found[f"mutants/{path.stem}"] = path
+    return dict(sorted(found.items()))
+
+
+_CACHE: dict[str, Model] = {}
+
+
+def load_model(name: str) -> Model:
+    """The model called `name`, or made by the overlay file at that path.
+
+    Raises OverlayError when there is no such model or the file is wrong.
+    """
+    if name in _CACHE:
+        return _CACHE[name]
+    known = known_models()
+    if name in known:
+        model = _build(name, known[name])
+        _CACHE[name] = model
+        return model
+    if not name.endswith(".py"):
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "give a name or a FILE.py"
+        models = ", ".join(n for n in known if not n.startswith("mutants/"))
+        raise OverlayError(f"unknown model {name!r}; {hint} (models: {models}, mutants/*)")
+    return _build(name, Path(name))
+
+
+def _build(name: str, path: Path) -> Model:
+    module = _import(path)
+    changes: dict[str, Any] = {}
+    for function, old, new in _edits(module, path):
+        base = changes.get(function) or _model_function(function, path, 1)
+        changes[function] = rewrite(base, old, new, where=str(path))
+    for key, value in vars(module).items():
+        if not isinstance(value, FunctionType) or value.__module__ != module.__name__:
+            continue
+        if key.startswith("_") and not hasattr(Kvm, key):
+            continue
+        line = value.__code__.co_firstlineno
+        _check_signature(_model_function(key, path, line), value, path, line)
+        changes[key] = value
+    if not changes and name != "stock":
+        raise OverlayError(
+            f"{path}:1:1: replaces no model function; define one by its name in reference/kvm.py"
+        )
+    promises = tuple(getattr(module, "PROMISES", ()))
+    summary = str(getattr(module, "SUMMARY", "")) or _first_line(module)
+    kvm = type(f"Kvm_{path.stem}", (Kvm,), changes)
+    return Model(name, kvm, summary, promises, tuple(sorted(changes)))
+
+
+def _first_line(module: ModuleType) -> str:
+    return (module.__doc__ or "").strip().split("\n")[0]
+
+
+def _import(path: Path) -> ModuleType:
+    try:
+        source = path.read_text(encoding="utf-8")
+        ast.parse(source, str(path))
+    except OSError as error:
+        raise OverlayError(f"{path}:1:1: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise OverlayError(f"{path}:1:1: is not UTF-8 text: {error.reason}") from error
+    except SyntaxError as error:
+        at = f"{path}:{error.lineno or 1}:{error.offset or 1}"
+        raise OverlayError(f"{at}: is not Python: {error.msg}") from error
+    except ValueError as error:
+        raise OverlayError(f"{path}:1:1: is not Python: {error}") from error
+    spec = util.spec_from_file_location(f"overlay_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        line = _line_in(error, path)
+        raise OverlayError(f"{path}:{line}:1: fails when loaded: {error!r}") from error
+    return module
+
+
+def _line_in(error: BaseException, path: Path) -> int:
+    line, traceback = 1, error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == str(path):
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def _edits(module: ModuleType, path: Path) -> Sequence[tuple[str, str, str]]:
+    edits = getattr(module, "EDITS", ())
+    for edit in edits:
+        if not (isinstance(edit, tuple) and len(edit) == 3):
+            raise OverlayError(f"{path}:1:1: EDITS holds {edit!r}; want (function, old, new)")
+    return tuple(edits)
+
+
+def _model_function(name: str, path: Path, line: int) -> Callable[..., Any]:
+    function = getattr(Kvm, name, None)
+    if not isinstance(function, FunctionType):
+        close = difflib.get_close_matches(name, dir(Kvm), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "see reference/kvm.py for the list"
+        raise OverlayError(
+            f"{path}:{line}:1: {name!r} is no model function; {hint} "
+            "(helpers of your own start with an underscore)"
+        )
+    return function
+
+
+def _check_signature(old: Callable[..., Any], new: FunctionType, path: Path, line: int) -> None:
+    want, got = list(inspect.signature(old).parameters), list(inspect.signature(new).parameters)
+    if want != got:
+        raise OverlayError(
+            f"{path}:{line}:1: {new.__name__} takes ({', '.join(got)}); "
+            f"the model calls it with ({', '.join(want)})"
+        )
+    iterates = "Iterable" in str(inspect.signature(old).return_annotation)
+    if inspect.isgeneratorfunction(old) and not inspect.isgeneratorfunction(new):
+        raise OverlayError(
+            f"{path}:{line}:1: {new.__name__} must be a generator, as the model's is: it has steps"
+        )
+    if inspect.isgeneratorfunction(new) and not (iterates or inspect.isgeneratorfunction(old)):
+        raise OverlayError(
+            f"{path}:{line}:1: {new.__name__} must not yield: the model calls it in one step"
+        )
+
+
+def rewrite(
+    function: Callable[..., Any], old: str, new: str, where: str = "rewrite"
+) -> Callable[..., Any]:
+    """A copy of a model function with one piece of its source replaced.
+
+    `old` must occur exactly once, white space at line ends and common indentation aside.
+    """
+    source = getattr(function, "rewritten_source", None)
+    if source is None:
+        source = textwrap.dedent(inspect.getsource(function))
+    count = source.count(old)
+    if count != 1:
+        raise OverlayError(
+            f"{where}:1:1: {function.__name__} holds {old!r} {count} times; want exactly once"
+        )
+    changed = source.replace(old, new)
+    scope: dict[str, Any] = {}
+    try:
+        exec(compile("from __future__ import annotations\n" + changed, where, "exec"),
+             function.__globals__, scope)  # fmt: skip
+    except SyntaxError as error:
+        raise OverlayError(
+            f"{where}:1:1: {function.__name__} after the edit is not Python: {error.msg}"
+        ) from error
+    result: Any = scope[function.__name__]
+    result.rewritten_source = changed
+    return result  # type: ignore[no-any-return]

@@ -1,0 +1,3 @@
+"""No change at all: the reference itself, for comparing any model with it."""
+
+SUMMARY = "the reference model, unchanged"
