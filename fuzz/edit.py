@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fuzz.vocabulary import Actor, Op, Preemption, Program
+from fuzz.vocabulary import OPS, Actor, Arg, Op, Preemption, Program
 
 
 def without_actor(program: Program, name: str) -> Program:
@@ -63,6 +63,15 @@ def without_expectations(program: Program) -> Program:
 def size(program: Program) -> tuple[int, int, int, int]:
     """What "smaller" means, most important first: ops, preemptions, actors, argument weight."""
     ops = [op for a in program.actors for op in a.ops]
-    weight = sum(abs(v).bit_length() for op in (*ops, *program.setup) for v in op.args)
+    weight = sum(
+        1 + argument_weight(arg, value)
+        for op in (*ops, *program.setup)
+        for arg, value in zip(OPS[op.name].args, op.args, strict=True)
+    )
     weight += program.vcpus + program.frames.bit_length()
     return len(ops) + len(program.setup), len(program.schedule), len(program.actors), weight
+
+
+def argument_weight(arg: Arg, value: int) -> int:
+    """How much an argument costs a reader: nothing when it is left out."""
+    return 0 if value == arg.default else 1 + abs(value).bit_length()

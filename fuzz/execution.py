@@ -18,7 +18,7 @@ from fuzz.digest import state_digest
 from fuzz.vocabulary import SETUP, Op, Preemption, Program
 from reference.kvm import Kvm
 from reference.observer import Observer
-from reference.primitives import Retry, Task, Want, WantWakeUp
+from reference.primitives import Task, Want, WantWakeUp
 from reference.state import Vcpu
 
 STEPS_MAX: Final = 20_000
@@ -234,26 +234,23 @@ class Execution:
                 run.steps += 1
                 if recorder is not None:
                     recorder.step(kvm, actor.name, actor.op, actor.label)
-                if stop.__class__ is str:
+                if isinstance(stop, str):
                     actor.label = stop
                     if points is not None:
-                        target = self._preempted(actor, points, actor.label)
+                        target = self._preempted(actor, points, stop)
                         if target is not None:
                             return target
                     continue
-                assert isinstance(stop, Want)
                 actor.label = stop.label
                 if points is not None:
                     target = self._preempted(actor, points, stop.label)
                     if target is not None:
-                        actor.want = stop
-                        kvm.waiting[actor.task] = stop
+                        actor.want = kvm.waiting[actor.task] = stop
                         return target
-                if isinstance(stop, Retry):
+                if stop.gives_up_turn:
                     return self._retry(actor)
                 if not stop.ready(kvm):
-                    actor.want = stop
-                    kvm.waiting[actor.task] = stop
+                    actor.want = kvm.waiting[actor.task] = stop
                     return None
         except StopIteration as done:
             return self._op_done(actor, done.value)
@@ -269,6 +266,8 @@ class Execution:
             actor.gen = kvm.task_work_run()  # type: ignore[assignment]
             actor.label = "task_work_run"
             return self._turn(actor)
+        if actor.task.held or actor.task.srcu_depth:
+            self._left_with_locks(actor)
         kvm.busy.discard(actor.task)
         actor.gen = None
         actor.op += 1
@@ -276,6 +275,13 @@ class Execution:
         actor.counts = {}
         actor.retries = 0
         return None
+
+    def _left_with_locks(self, actor: _Actor) -> None:
+        """An op ended with a lock held (lockdep: "returning to user space with locks held")."""
+        names = [lock.name for lock in actor.task.held]
+        names += ["srcu"] if actor.task.srcu_depth else []
+        site = "return with " + "+".join(sorted(set(names)))
+        self.kvm.report("lockdep", site, f"{actor.name}[{actor.op}] ends holding {names}")
 
     def _preempted(self, actor: _Actor, points: Points, label: str) -> _Actor | None:
         """Whom the schedule lets run instead at this boundary, if anybody."""

@@ -128,7 +128,7 @@ def suspicious(program: Program, reference: Model, patched: Model) -> Judgement 
     No search: sides of broken rules are those of this one schedule.
     """
     ours, theirs = run_both(program, reference, patched)
-    return _compare(program, reference, patched, ours, theirs)
+    return compare(program, reference, patched, ours, theirs)
 
 
 def judge(
@@ -136,7 +136,7 @@ def judge(
 ) -> Judgement:
     """The whole verdict, with the search where it is needed.  Raises HarnessError."""
     ours, theirs = run_both(program, reference, patched)
-    found = _compare(program, reference, patched, ours, theirs)
+    found = compare(program, reference, patched, ours, theirs)
     result = found if found is not None else Judgement(program, ours, theirs)
     if found is not None:
         _settle(result, reference, patched, runs_max)
@@ -152,7 +152,7 @@ def judge(
     return result
 
 
-def _compare(
+def compare(
     program: Program, reference: Model, patched: Model, ours: Run, theirs: Run
 ) -> Judgement | None:
     """Broken rules and differences of two runs; None when there are none."""

@@ -26,6 +26,7 @@ from typing import Any, Final
 from reference.kvm import Kvm
 
 HERE: Final = Path(__file__).parent
+PROMISABLE: Final = ("gmem-survival",)  # rules that hold only for models that say so
 NOT_MODELS: Final = frozenset({"__init__", "overlay"})
 
 
@@ -94,10 +95,22 @@ def _build(name: str, path: Path) -> Model:
         raise OverlayError(
             f"{path}:1:1: replaces no model function; define one by its name in reference/kvm.py"
         )
-    promises = tuple(getattr(module, "PROMISES", ()))
+    promises = _promises(module, path)
     summary = str(getattr(module, "SUMMARY", "")) or _first_line(module)
-    kvm = type(f"Kvm_{path.stem}", (Kvm,), changes)
+    kvm = type(f"Kvm_{path.stem}", (Kvm,), {"__slots__": (), **changes})
     return Model(name, kvm, summary, promises, tuple(sorted(changes)))
+
+
+def _promises(module: ModuleType, path: Path) -> tuple[str, ...]:
+    promises = getattr(module, "PROMISES", ())
+    if not isinstance(promises, tuple):
+        raise OverlayError(f"{path}:1:1: PROMISES must be a tuple of rule names")
+    for promise in promises:
+        if promise not in PROMISABLE:
+            close = difflib.get_close_matches(str(promise), PROMISABLE, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(PROMISABLE)}"
+            raise OverlayError(f"{path}:1:1: {promise!r} cannot be promised; {hint}")
+    return promises
 
 
 def _first_line(module: ModuleType) -> str:
@@ -118,7 +131,8 @@ def _import(path: Path) -> ModuleType:
     except ValueError as error:
         raise OverlayError(f"{path}:1:1: is not Python: {error}") from error
     spec = util.spec_from_file_location(f"overlay_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
@@ -139,6 +153,8 @@ def _line_in(error: BaseException, path: Path) -> int:
 
 def _edits(module: ModuleType, path: Path) -> Sequence[tuple[str, str, str]]:
     edits = getattr(module, "EDITS", ())
+    if not isinstance(edits, tuple):
+        raise OverlayError(f"{path}:1:1: EDITS must be a tuple of (function, old, new)")
     for edit in edits:
         if not (isinstance(edit, tuple) and len(edit) == 3):
             raise OverlayError(f"{path}:1:1: EDITS holds {edit!r}; want (function, old, new)")

@@ -12,8 +12,8 @@ from reference import mmu_notifier
 from reference.kvm import Kvm
 from reference.state import (
     HvaRange,
-    Memslots,
     MemorySlot,
+    Memslots,
     kvm_memslot_is_gmem_only,
     kvm_slot_has_gmem,
 )

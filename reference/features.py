@@ -42,6 +42,8 @@ FEATURES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "pre_fault": (KERNELS, ("x86-tdp", "x86-direct")),
     # I: memory attributes; x86 VM types with private memory only.
     "memory_attributes": (KERNELS, ("x86-tdp", "x86-direct", "x86-shadow")),
+    # I: clearing memory attributes reserves nothing, so it cannot fail for want of memory.
+    "attributes_cleared_without_reserve": (("v7.3",), MMUS),
     # H: gfn_to_pfn caches exist on x86 only.
     "gpc": (KERNELS, ("x86-tdp", "x86-direct", "x86-shadow")),
 }

@@ -31,6 +31,8 @@ from reference.state import KvmState
 class Kvm(KvmState):
     """A VM under test, its host process and its vCPUs."""
 
+    __slots__ = ()
+
     # memslots.py: Memory slots
     kvm_vm_ioctl_set_memory_region = memslots.kvm_vm_ioctl_set_memory_region
     check_memory_region_flags = memslots.check_memory_region_flags
@@ -188,6 +190,7 @@ class Kvm(KvmState):
     # mem_attributes.py: KVM_SET_MEMORY_ATTRIBUTES
     kvm_vm_ioctl_set_mem_attributes = mem_attributes.kvm_vm_ioctl_set_mem_attributes
     kvm_vm_set_mem_attributes = mem_attributes.kvm_vm_set_mem_attributes
+    kvm_range_has_memory_attributes = mem_attributes.kvm_range_has_memory_attributes
     kvm_handle_gfn_range_pre = mem_attributes.kvm_handle_gfn_range_pre
 
     # guest_access.py: KVM's own reads and writes of guest memory, through the slot's HVA

@@ -55,23 +55,33 @@ def kvm_vm_set_mem_attributes(kvm: Kvm, start: int, end: int, attributes: int) -
     Start and zap under mmu_lock, store without it, end under it again: a fault between them
     sees the range in progress and tries again.
     """
-    if end - start > ATTRIBUTE_PAGES_MAX or kvm.take_failure("xarray"):
-        return -ENOMEM
-    if all(kvm.mem_attr_array.get(gfn, 0) == attributes for gfn in range(start, end)):
+    if kvm.kvm_range_has_memory_attributes(start, end, attributes):
         return 0
+    if attributes or not kvm.features["attributes_cleared_without_reserve"]:
+        if end - start > ATTRIBUTE_PAGES_MAX or kvm.take_failure("xarray"):
+            return -ENOMEM
     found = yield from kvm.kvm_handle_gfn_range_pre(start, end)
     yield "kvm_vm_set_mem_attributes.store"
-    for gfn in range(start, end):
-        if attributes:
-            kvm.mem_attr_array[gfn] = attributes
-        else:
-            kvm.mem_attr_array.pop(gfn, None)
+    if attributes:
+        kvm.mem_attr_array.update(dict.fromkeys(range(start, end), attributes))
+    else:
+        for gfn in [g for g in kvm.mem_attr_array if start <= g < end]:
+            del kvm.mem_attr_array[gfn]
     if found:
         yield POST_LOCK
         kvm.mmu_lock.write_lock()
         kvm.kvm_mmu_invalidate_end()
         kvm.mmu_lock.write_unlock()
     return 0
+
+
+def kvm_range_has_memory_attributes(kvm: Kvm, start: int, end: int, attributes: int) -> bool:
+    """Mirror of kvm_range_has_memory_attributes(), virt/kvm/kvm_main.c: gfns [start, end)."""
+    if not attributes:
+        return not any(start <= gfn < end for gfn in kvm.mem_attr_array)
+    if end - start > len(kvm.mem_attr_array):
+        return False
+    return all(kvm.mem_attr_array.get(gfn) == attributes for gfn in range(start, end))
 
 
 def kvm_handle_gfn_range_pre(kvm: Kvm, start: int, end: int) -> Steps[bool]:

@@ -156,9 +156,9 @@ def kvm_set_memory_region(kvm: Kvm, mem: UserRegion) -> Steps[int]:
         if result:
             return result
     result = yield from kvm.kvm_set_memslot(old, new, change)
+    if result and not kvm.features["gmem_bind_in_commit"]:
+        yield from kvm.kvm_gmem_unbind(new)
     if file is not None:
-        if result and not kvm.features["gmem_bind_in_commit"]:
-            yield from kvm.kvm_gmem_unbind(new)
         kvm.fput(file)
     return result
 

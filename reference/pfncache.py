@@ -18,8 +18,11 @@ from reference.uapi import (
     EIO,
     EOPNOTSUPP,
     KVM_MEM_READONLY,
+    PAGE_MASK,
     PAGE_SHIFT,
+    PAGE_SIZE,
     TASK_SIZE,
+    U64,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +66,11 @@ def kvm_gpc_activate(kvm: Kvm, number: int, gpa: int) -> Steps[int]:
     """Mirror of kvm_gpc_activate(), virt/kvm/pfncache.c; gpa in bytes, one page long."""
     if not kvm.features["gpc"]:
         return -EOPNOTSUPP
+    if gpa == U64:  # INVALID_GPA, which means a cache by user address
+        kvm.WARN_ON("kvm_gpc_activate: INVALID_GPA")
+        return -EINVAL
+    if gpa & PAGE_MASK:  # kvm_gpc_is_valid_len(): it would reach into the next page
+        return -EINVAL
     gpc = kvm.gpc_of(number)
     return (yield from kvm._kvm_gpc_activate(gpc, gpa >> PAGE_SHIFT, -1))
 
@@ -71,7 +79,7 @@ def kvm_gpc_activate_hva(kvm: Kvm, number: int, hva: int) -> Steps[int]:
     """Mirror of kvm_gpc_activate_hva(), virt/kvm/pfncache.c."""
     if not kvm.features["gpc"]:
         return -EOPNOTSUPP
-    if hva + (1 << PAGE_SHIFT) > TASK_SIZE:
+    if hva + PAGE_SIZE > TASK_SIZE or hva & PAGE_MASK:
         return -EINVAL
     gpc = kvm.gpc_of(number)
     return (yield from kvm._kvm_gpc_activate(gpc, INVALID_GPA, hva >> PAGE_SHIFT))

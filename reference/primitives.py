@@ -72,6 +72,7 @@ class Want:
     """A step boundary that can be passed only while a condition holds."""
 
     __slots__ = ("label",)
+    gives_up_turn = False
 
     def __init__(self, label: str) -> None:
         self.label = label
@@ -89,6 +90,7 @@ class Retry(Want):
     """The task starts over, and lets the others run first."""
 
     __slots__ = ()
+    gives_up_turn = True
 
     def ready(self, kvm: KvmState) -> bool:
         return True
@@ -113,10 +115,11 @@ class Mutex:
         task = self.kvm.current
         if self.owner is not None:
             self.kvm.report("lockdep", self.name, f"{task} takes a lock that {self.owner} holds")
-        if task.held:
+        held = task.held
+        if held and held[-1].rank >= self.rank:  # in order, the last one has the highest rank
             _check_order(self.kvm, task, self)
         self.owner = task
-        task.held.append(self)
+        held.append(self)
 
     def unlock(self) -> None:
         """Drop the lock; only its owner may."""
@@ -151,7 +154,8 @@ class RwLock:
         task = self.kvm.current
         if self.writer is not None or self.readers:
             self.kvm.report("lockdep", self.name, f"{task} write-locks; {self.holders()} has it")
-        if task.held:
+        held = task.held
+        if held and held[-1].rank >= self.rank:  # in order, the last one has the highest rank
             _check_order(self.kvm, task, self)
         self.writer = task
         task.held.append(self)
@@ -170,7 +174,8 @@ class RwLock:
         task = self.kvm.current
         if self.writer is not None:
             self.kvm.report("lockdep", self.name, f"{task} read-locks; {self.writer} writes")
-        if task.held:
+        held = task.held
+        if held and held[-1].rank >= self.rank:  # in order, the last one has the highest rank
             _check_order(self.kvm, task, self)
         self.readers.append(task)
         task.held.append(self)

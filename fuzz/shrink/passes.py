@@ -60,6 +60,15 @@ def drop_idle_actors(program: Program) -> Iterator[Program]:
         yield replace(program, vcpus=needed)
 
 
+def blank_ops(program: Program) -> Iterator[Program]:
+    """Turn single ops into ``nop``: they were there only to take a turn."""
+    nop = Op("nop")
+    for actor in program.actors:
+        for at, op in enumerate(actor.ops):
+            if op.name != "nop" and OPS[op.name].args:
+                yield edit.with_op(program, actor.name, at, nop)
+
+
 def lower_arguments(program: Program) -> Iterator[Program]:
     """Replace single arguments by simpler values: the default, the simplest, halfway there."""
     places: list[tuple[str | None, int, Op]] = [
@@ -89,10 +98,12 @@ def _simpler(arg: Arg, value: int) -> Iterator[int]:
         candidates += [value & ~bit for bit in arg.choices.values() if value & bit]
     elif arg.kind == "fd":
         candidates.append(0)
+    weight = edit.argument_weight(arg, value)
     seen: list[int] = []
     for candidate in candidates:
-        lighter = candidate >= 0 and candidate.bit_length() < abs(value).bit_length()
-        if (lighter or 0 <= candidate < value) and candidate not in seen:
+        lighter = (edit.argument_weight(arg, candidate), abs(candidate)) < (weight, abs(value))
+        wellformed = candidate >= 0 or candidate == arg.default
+        if lighter and wellformed and candidate not in seen:
             seen.append(candidate)
             yield candidate
 
@@ -121,5 +132,6 @@ PASSES: Final[tuple[Pass, ...]] = (
     drop_preemptions,
     drop_idle_actors,
     earlier_preemptions,
+    blank_ops,
     lower_arguments,
 )

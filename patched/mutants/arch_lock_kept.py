@@ -1,0 +1,13 @@
+"""A mistake in the reference: slots_arch_lock is kept across the swap.
+
+The update takes it again, and waits for itself.
+"""
+
+SUMMARY = "slots_arch_lock is kept across the swap"
+EDITS = (
+    (
+        "kvm_swap_active_memslots",
+        "    kvm.slots_arch_lock.unlock()\n",
+        "",
+    ),
+)

@@ -1,0 +1,13 @@
+"""A mistake in the reference: get_pfn does not check the binding.
+
+A slot without a binding gets pages that nothing will take back.
+"""
+
+SUMMARY = "get_pfn does not check the binding"
+EDITS = (
+    (
+        "kvm_gmem_get_pfn",
+        "    if bound is not slot:\n",
+        "    if False:\n",
+    ),
+)

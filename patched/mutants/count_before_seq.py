@@ -1,0 +1,13 @@
+"""A mistake in the reference: the count drops before the sequence is raised.
+
+A fault may see neither, and install what it read before.
+"""
+
+SUMMARY = "the count drops before the sequence is raised"
+EDITS = (
+    (
+        "kvm_mmu_invalidate_end",
+        "    kvm.mmu_invalidate_seq += 1\n    kvm.watch.invalidation_ended()\n    kvm.mmu_invalidate_in_progress -= 1\n",
+        "    kvm.watch.invalidation_ended()\n    kvm.mmu_invalidate_in_progress -= 1\n    kvm.mmu_invalidate_seq += 1\n",
+    ),
+)

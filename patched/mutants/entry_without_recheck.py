@@ -1,0 +1,13 @@
+"""A mistake in the reference: requests are not looked at again at entry.
+
+A flush requested in that window is missed.
+"""
+
+SUMMARY = "requests are not looked at again at entry"
+EDITS = (
+    (
+        "kvm_vcpu_exit_request",
+        "return vcpu.requests != 0",
+        "return False",
+    ),
+)

@@ -1,0 +1,13 @@
+"""A mistake in the reference: the generation stays the same across updates.
+
+Caches keyed by it do not notice.
+"""
+
+SUMMARY = "the generation stays the same across updates"
+EDITS = (
+    (
+        "kvm_swap_active_memslots",
+        "slots.generation = generation + kvm.nr_as",
+        "slots.generation = generation",
+    ),
+)

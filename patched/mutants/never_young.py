@@ -1,0 +1,13 @@
+"""A mistake in the reference: young hooks forget what they saw.
+
+Reclaim takes the hottest pages for cold.
+"""
+
+SUMMARY = "young hooks forget what they saw"
+EDITS = (
+    (
+        "young_leaves",
+        "                young = True\n",
+        "                young = False\n",
+    ),
+)

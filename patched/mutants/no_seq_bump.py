@@ -1,0 +1,13 @@
+"""A mistake in the reference: the end of an invalidation leaves the sequence alone.
+
+A fault that slept through start and end takes its old pfn for good.
+"""
+
+SUMMARY = "the end of an invalidation leaves the sequence alone"
+EDITS = (
+    (
+        "kvm_mmu_invalidate_end",
+        "    kvm.mmu_invalidate_seq += 1\n",
+        "",
+    ),
+)

@@ -1,0 +1,13 @@
+"""A mistake in the reference: the fault does not look for invalidations under mmu_lock.
+
+Whatever happened since the pfn was read is forgotten.
+"""
+
+SUMMARY = "the fault does not look for invalidations under mmu_lock"
+EDITS = (
+    (
+        "is_page_fault_stale",
+        "kvm.mmu_invalidate_retry_gfn(fault.mmu_seq, fault.gfn)",
+        "False",
+    ),
+)

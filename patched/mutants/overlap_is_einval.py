@@ -1,0 +1,13 @@
+"""A mistake in the reference: an overlap answers EINVAL.
+
+User space can tell.
+"""
+
+SUMMARY = "an overlap answers EINVAL"
+EDITS = (
+    (
+        "kvm_set_memory_region",
+        "        return -EEXIST\n",
+        "        return -EINVAL\n",
+    ),
+)

@@ -1,0 +1,13 @@
+"""A mistake in the reference: a fault takes a poisoned page.
+
+The guest gets the page back after its failure was handled.
+"""
+
+SUMMARY = "a fault takes a poisoned page"
+EDITS = (
+    (
+        "kvm_gmem_get_pfn",
+        "        if frame.poisoned:\n",
+        "        if False:\n",
+    ),
+)

@@ -1,0 +1,18 @@
+"""A mistake in the reference: prefetch does not look at the count in progress.
+
+A neighbour is mapped in the middle of an invalidation.
+"""
+
+SUMMARY = "prefetch does not look at the count in progress"
+EDITS = (
+    (
+        "direct_pte_prefetch",
+        "    if kvm.mmu_invalidate_in_progress:\n        return\n",
+        "",
+    ),
+    (
+        "FNAME_pte_prefetch",
+        "    if kvm.mmu_invalidate_in_progress:\n        return\n",
+        "",
+    ),
+)

@@ -1,0 +1,18 @@
+"""A mistake in the reference: the stale check compares the sequence only.
+
+A fault in the middle of an invalidation sees no new sequence yet.
+"""
+
+SUMMARY = "the stale check compares the sequence only"
+EDITS = (
+    (
+        "mmu_invalidate_retry_gfn",
+        "    if kvm.mmu_invalidate_in_progress:\n",
+        "    if False:\n",
+    ),
+    (
+        "mmu_invalidate_retry",
+        "kvm.mmu_invalidate_in_progress > 0 or ",
+        "",
+    ),
+)

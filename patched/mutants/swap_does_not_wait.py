@@ -1,0 +1,13 @@
+"""A mistake in the reference: memslots are swapped under an active invalidation.
+
+start and end of one invalidation walk different slots.
+"""
+
+SUMMARY = "memslots are swapped under an active invalidation"
+EDITS = (
+    (
+        "kvm_swap_active_memslots",
+        "    if kvm.mn_active_invalidate_count:\n",
+        "    if False:\n",
+    ),
+)

@@ -1,0 +1,13 @@
+"""A mistake in the reference: a hole is punched before the guest is unmapped.
+
+The page leaves the file, and perhaps is freed, while the guest maps it.
+"""
+
+SUMMARY = "a hole is punched before the guest is unmapped"
+EDITS = (
+    (
+        "kvm_gmem_punch_hole",
+        '    yield from kvm.kvm_gmem_invalidate_start(inode, start, end)\n    yield "kvm_gmem_punch_hole.truncate"\n    yield from kvm.truncate_inode_pages_range(inode, start, end)\n',
+        '    yield from kvm.truncate_inode_pages_range(inode, start, end)\n    yield from kvm.kvm_gmem_invalidate_start(inode, start, end)\n    yield "kvm_gmem_punch_hole.truncate"\n',
+    ),
+)

@@ -1,0 +1,13 @@
+"""A mistake in the reference: unbinding takes no invalidate_lock.
+
+Bindings change between start and end of a punch.
+"""
+
+SUMMARY = "unbinding takes no invalidate_lock"
+EDITS = (
+    (
+        "kvm_gmem_unbind",
+        '    locked = not dying or kvm.features["gmem_unbind_always_locks"]\n',
+        "    locked = False\n",
+    ),
+)
