@@ -257,7 +257,7 @@ def decode(data: bytes, profile: Profile | None = None, ops: int | None = None) 
     place, shape, count = reader.byte(), reader.byte(), reader.byte()
     raw = [tuple([reader.byte() for _ in range(4)]) for _ in range(_PREEMPTIONS[count & 7])]
     layout = LAYOUTS[place % len(LAYOUTS)]
-    is_private = profile.has("memory_attributes") and (layout is _private or place >= 248)
+    is_private = profile.has("sw_protected_vm") and (layout is _private or place >= 248)
     vm = "sw-protected" if is_private else "default"
     world = World(profile, vm, reader)
     setup = _Setup(world)

@@ -312,9 +312,7 @@ def _results(judgement: Judgement) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _needed(
-    judgement: Judgement, kind: Kind, reference: Model, patched: Model
-) -> tuple[bool, ...]:
+def _needed(judgement: Judgement, kind: Kind, reference: Model, patched: Model) -> tuple[bool, ...]:
     """Which preemptions the finding needs: tried by leaving out each."""
     program = judgement.program
     return tuple(

@@ -140,7 +140,7 @@ class Parser:
             readers[key.text](key, values)
         if self.profile is None:
             self.fail(version, "no profile; add a line such as 'profile: v7.2 x86-tdp' below")
-        if self.vm and self.vm.text != DEFAULT.vm and not self.profile.has("memory_attributes"):
+        if self.vm and self.vm.text != DEFAULT.vm and not self.profile.has("sw_protected_vm"):
             self.fail(self.vm, f"{self.profile.mmu} has no such VM type; write 'vm: {DEFAULT.vm}'")
         return self.profile, at
 

@@ -19,7 +19,7 @@ from typing import Final, Protocol
 from fuzz import edit
 from fuzz.codec import random_program
 from fuzz.execution import HarnessError
-from fuzz.finding import EQUIVALENCE, Finding, Kind, kind_of, kinds_of
+from fuzz.finding import Finding, Kind, kinds_of
 from fuzz.judge import (
     PATCHED_ONLY,
     UNSETTLED,
@@ -278,6 +278,3 @@ class Hunt:
         """The findings, those that speak against the patch first, with how often each was seen."""
         counted = [replace(f, seen=self.totals.seen[kind]) for kind, f in self.kept.items()]
         return sorted(counted, key=lambda f: (f.kind.side != PATCHED_ONLY, f.fingerprint))
-
-
-__all__ = ["EQUIVALENCE", "Hunt", "Listener", "Settings", "Totals", "kind_of", "reduce"]

@@ -7,7 +7,7 @@ to do.  The grammar by example; indentation is free, the order of the parts is n
     # why this program exists         comment lines at the top are Program.title
     gmemdiff 1                        format version, required
     profile: v7.2 x86-tdp             required; header lines may stand in any order
-    vm: default                       optional; sw-protected needs an x86 profile
+    vm: default                       optional; sw-protected needs x86-tdp
     geometry: vcpus=1 frames=64       optional; always written
     reference: stock                  optional; one word
     patched: seed                     optional; one word

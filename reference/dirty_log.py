@@ -22,13 +22,15 @@ CLEAR = WantWrite("mmu_lock", "kvm_clear_dirty_log_protect.mmu_lock")
 
 def mark_page_dirty_in_slot(kvm: Kvm, slot: MemorySlot, gfn: int) -> None:
     """Mirror of mark_page_dirty_in_slot(), virt/kvm/kvm_main.c (bitmap mode)."""
+    if slot.freed:
+        kvm.check_slot_alive(slot, "mark_page_dirty_in_slot")
     if slot.dirty_bitmap is not None:
         slot.dirty_bitmap.add(gfn - slot.base_gfn)
 
 
 def find_logged_slot(kvm: Kvm, slot_id: int, as_id: int) -> MemorySlot | int:
     """The checks at the start of both ioctls (kvm_main.c): EINVAL, then ENOENT."""
-    if as_id >= kvm.nr_as or slot_id > 0xFFFF:
+    if as_id >= kvm.nr_as or slot_id >= kvm.user_mem_slots():
         return -EINVAL
     slot = kvm.memslots[as_id].slots.get(slot_id)
     if slot is None or slot.dirty_bitmap is None:
@@ -83,7 +85,7 @@ def kvm_clear_dirty_log_protect(
     kvm: Kvm, slot_id: int, first: int, num: int, bits: int, as_id: int
 ) -> Steps[int]:
     """The locked part of KVM_CLEAR_DIRTY_LOG, virt/kvm/kvm_main.c."""
-    if as_id >= kvm.nr_as or slot_id > 0xFFFF or first & 63:
+    if as_id >= kvm.nr_as or slot_id >= kvm.user_mem_slots() or first & 63:
         return -EINVAL
     slot = kvm.find_logged_slot(slot_id, as_id)
     if isinstance(slot, int):

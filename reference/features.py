@@ -44,6 +44,9 @@ FEATURES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "memory_attributes": (KERNELS, ("x86-tdp", "x86-direct", "x86-shadow")),
     # I: clearing memory attributes reserves nothing, so it cannot fail for want of memory.
     "attributes_cleared_without_reserve": (("v7.3",), MMUS),
+    # A: the VM type with private memory is offered only with the TDP MMU (kvm_x86_vendor_init(),
+    # arch/x86/kvm/x86.c).
+    "sw_protected_vm": (KERNELS, ("x86-tdp",)),
     # H: gfn_to_pfn caches exist on x86 only.
     "gpc": (KERNELS, ("x86-tdp", "x86-direct", "x86-shadow")),
 }

@@ -14,7 +14,7 @@ from reference.primitives import RANK_FOLIO, Mutex
 if TYPE_CHECKING:
     from reference.gmem_types import GmemInode
     from reference.kvm import Kvm
-    from reference.state import KvmState
+    from reference.machine import KvmState
 
 
 class Frame:

@@ -9,7 +9,8 @@ from reference.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 
 if TYPE_CHECKING:
     from reference.frames import Frame
-    from reference.state import KvmState, MemorySlot
+    from reference.machine import KvmState
+    from reference.state import MemorySlot
 
 
 class GmemInode:

@@ -10,6 +10,7 @@ from reference import (
     dirty_log,
     fault_arm64,
     fault_x86,
+    gmem_fallocate,
     guest_access,
     guest_memfd,
     mem_attributes,
@@ -25,7 +26,7 @@ from reference import (
     tlb,
     vcpu,
 )
-from reference.state import KvmState
+from reference.machine import KvmState
 
 
 class Kvm(KvmState):
@@ -152,16 +153,18 @@ class Kvm(KvmState):
     kvm_gmem_unbind = guest_memfd.kvm_gmem_unbind
     kvm_gmem_invalidate_start = guest_memfd.kvm_gmem_invalidate_start
     kvm_gmem_invalidate_end = guest_memfd.kvm_gmem_invalidate_end
-    kvm_gmem_fallocate = guest_memfd.kvm_gmem_fallocate
-    kvm_gmem_punch_hole = guest_memfd.kvm_gmem_punch_hole
-    truncate_inode_pages_range = guest_memfd.truncate_inode_pages_range
-    kvm_gmem_allocate = guest_memfd.kvm_gmem_allocate
     kvm_gmem_get_folio = guest_memfd.kvm_gmem_get_folio
     kvm_gmem_get_pfn = guest_memfd.kvm_gmem_get_pfn
     kvm_gmem_fault_user_mapping = guest_memfd.kvm_gmem_fault_user_mapping
     kvm_gmem_error_folio = guest_memfd.kvm_gmem_error_folio
     kvm_gmem_close = guest_memfd.kvm_gmem_close
     kvm_gmem_release = guest_memfd.kvm_gmem_release
+
+    # gmem_fallocate.py: guest_memfd files growing and shrinking
+    kvm_gmem_fallocate = gmem_fallocate.kvm_gmem_fallocate
+    kvm_gmem_punch_hole = gmem_fallocate.kvm_gmem_punch_hole
+    truncate_inode_pages_range = gmem_fallocate.truncate_inode_pages_range
+    kvm_gmem_allocate = gmem_fallocate.kvm_gmem_allocate
 
     # pfncache.py: gfn_to_pfn caches
     gpc_of = pfncache.gpc_of

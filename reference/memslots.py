@@ -24,8 +24,6 @@ from reference.uapi import (
     KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS,
     KVM_MEMSLOT_GMEM_ONLY,
     KVM_MEMSLOT_INVALID,
-    KVM_USER_MEM_SLOTS_ARM64,
-    KVM_USER_MEM_SLOTS_X86,
     MAX_GFN_ARM64,
     MAX_GFN_X86,
     PAGE_MASK,
@@ -75,8 +73,7 @@ def kvm_vm_ioctl_set_memory_region(kvm: Kvm, mem: UserRegion, version: int) -> S
         return -EFAULT
     if version == 1 and mem.flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY):
         return -EINVAL
-    limit = KVM_USER_MEM_SLOTS_X86 if kvm.x86 else KVM_USER_MEM_SLOTS_ARM64
-    if mem.slot & 0xFFFF >= limit:
+    if mem.slot & 0xFFFF >= kvm.user_mem_slots():
         return -EINVAL
     yield SLOTS_LOCK
     kvm.slots_lock.lock()
@@ -222,6 +219,8 @@ def kvm_set_memslot(
         yield from kvm.kvm_replace_and_activate(old, old, new)
     else:  # the active set holds the INVALID copy, the other one still the old slot
         yield from kvm.kvm_replace_and_activate(old, invalid_slot, new)
+    if invalid_slot is not None:
+        invalid_slot.freed = True
     yield from kvm.kvm_commit_memory_region(old, new, change)
     return 0
 
@@ -372,3 +371,4 @@ def kvm_commit_memory_region(
         yield from kvm.kvm_gmem_unbind(old)
     if change in (DELETE, MOVE):
         kvm.watch.slot_deleted(old)
+    old.freed = True

@@ -16,7 +16,7 @@ from reference.uapi import EAGAIN, EBUSY, ENOENT, ENOMEM, EOPNOTSUPP, PAGE_MASK,
 
 if TYPE_CHECKING:
     from reference.kvm import Kvm
-    from reference.state import KvmState
+    from reference.machine import KvmState
 
 NUMA_LOCK = WantRead("mmap_lock", "task_numa_work.mmap_lock")
 REAP_LOCK = WantRead("mmap_lock", "oom_reap_task_mm.mmap_lock")

@@ -6,6 +6,7 @@ and file references go.  Arguments are bytes; a length is rounded up to pages.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from reference.frames import Frame, put_page
@@ -56,7 +57,7 @@ def split_vmas(kvm: Kvm, start: int, end: int) -> list[Vma]:
             vmas.append(vma)
             continue
         cuts = [vma.start, *(c for c in (start, end) if vma.start < c < vma.end), vma.end]
-        parts = [vma.part(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+        parts = [vma.part(a, b) for a, b in pairwise(cuts)]
         if vma.file is not None:
             vma.file.refs += len(parts) - 1
         vmas.extend(parts)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from reference.gmem_types import GmemFile
-    from reference.state import KvmState
+    from reference.machine import KvmState
 
 T = TypeVar("T")
 Steps = Generator["str | Want", None, T]

@@ -1,4 +1,4 @@
-"""The state of the modelled VM, its host process and its vCPUs; no behaviour.
+"""The objects a VM is made of: slots, leaves, roots, vCPUs, faults, ranges, pfn caches.
 
 Field names are the kernel's (struct kvm, struct kvm_memory_slot, ...; include/linux/kvm_host.h).
 Addresses are page numbers unless a name says bytes.
@@ -8,33 +8,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference.features import Profile, features_of
 from reference.frames import Frame
 from reference.gmem_types import GmemFile
-from reference.mm_types import MmStruct
-from reference.observer import Observer
 from reference.primitives import (
     RANK_GPC,
-    RANK_GPC_LIST,
     RANK_GPC_REFRESH,
-    RANK_MMAP,
-    RANK_MMU,
-    RANK_MN,
-    RANK_SLOTS,
-    RANK_SLOTS_ARCH,
     Mutex,
-    RcuWait,
     RwLock,
-    Srcu,
     Steps,
     Task,
-    Want,
 )
-from reference.uapi import KVM_MEM_GUEST_MEMFD, KVM_MEMSLOT_GMEM_ONLY, KVM_MEMSLOT_INVALID
+from reference.uapi import (
+    KVM_MEM_GUEST_MEMFD,
+    KVM_MEMSLOT_GMEM_ONLY,
+    KVM_MEMSLOT_INVALID,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
+    from reference.machine import KvmState
 
 INVALID_GPA = -1  # an mmu_invalidate_range_{start,end} that holds no range
 
@@ -55,6 +48,7 @@ class MemorySlot:
         "base_gfn",
         "dirty_bitmap",
         "flags",
+        "freed",
         "gmem_file",
         "gmem_pgoff",
         "id",
@@ -72,6 +66,7 @@ class MemorySlot:
         self.dirty_bitmap: set[int] | None = None  # relative gfns; None: not logged
         self.gmem_file: GmemFile | None = None
         self.gmem_pgoff = 0
+        self.freed = False  # kfree()d: nobody may use it any more
 
     def copy(self) -> MemorySlot:
         """A copy with the same fields (the bitmap is shared, as in the kernel)."""
@@ -305,157 +300,3 @@ class GfnToPfnCache:
         self.generation = 0
         self.frame: Frame | None = None
         self.frame_generation = 0
-
-
-class KvmState:
-    """struct kvm, the host process that owns it, and physical memory."""
-
-    __slots__ = (
-        "busy",
-        "current",
-        "dead",
-        "dirty_log_initially_set",
-        "fail",
-        "fault_retries",
-        "fds",
-        "features",
-        "frames",
-        "frames_max",
-        "free_frames",
-        "gpc_invalidate_seq",
-        "gpc_list",
-        "gpc_lock",
-        "gpcs",
-        "gpte_accessed",
-        "has_private_mem",
-        "manual_dirty_log",
-        "mem_attr_array",
-        "memslot_sets",
-        "memslots",
-        "mm",
-        "mm_dead",
-        "mmap_lock",
-        "mmu_invalidate_in_progress",
-        "mmu_invalidate_range_end",
-        "mmu_invalidate_range_start",
-        "mmu_invalidate_seq",
-        "mmu_lock",
-        "mn_active_invalidate_count",
-        "mn_invalidate_lock",
-        "mn_memslots_update_rcuwait",
-        "notifier_locks",
-        "notifier_zaps",
-        "nr_as",
-        "nr_memslot_pages",
-        "on_report",
-        "pages_4k",
-        "pf_fixed",
-        "profile",
-        "remote_tlb_flush",
-        "roots",
-        "slots_arch_lock",
-        "slots_lock",
-        "srcu",
-        "tlb_flush",
-        "vcpus",
-        "violations",
-        "waiting",
-        "watch",
-        "x86",
-        "zero_frame",
-    )
-
-    def __init__(self, profile: Profile, vm: str, vcpus: int, frames: int, watch: Observer) -> None:
-        self.profile = profile
-        self.features = features_of(profile)
-        self.x86 = profile.mmu != "arm64"
-        self.has_private_mem = vm == "sw-protected" and self.x86
-        self.nr_as = 2 if self.x86 and not self.has_private_mem else 1
-        self.watch = watch
-        self.current = Task("setup", -1)
-        self.waiting: dict[Task, Want] = {}  # kept by the scheduler
-        self.violations: dict[tuple[str, str], str] = {}
-        self.on_report: Callable[[str, str, str], None] | None = None
-        self.dead = False  # KVM_BUG() happened
-        self.mm_dead = False  # exit_mmap() happened
-        self.fail: set[str] = set()  # kinds of allocation that fail next
-
-        # memslots
-        self.slots_lock = Mutex(self, "slots_lock", RANK_SLOTS)
-        self.slots_arch_lock = Mutex(self, "slots_arch_lock", RANK_SLOTS_ARCH)
-        self.srcu = Srcu(self)
-        self.memslot_sets = [(Memslots(i), Memslots(i)) for i in range(self.nr_as)]
-        self.memslots = [sets[0] for sets in self.memslot_sets]
-        self.nr_memslot_pages = 0
-        self.manual_dirty_log = False
-        self.dirty_log_initially_set = False
-
-        # MMU notifiers
-        self.mmu_lock = RwLock(self, "mmu_lock", RANK_MMU)
-        self.mn_invalidate_lock = Mutex(self, "mn_invalidate_lock", RANK_MN)
-        self.mn_active_invalidate_count = 0
-        self.mn_memslots_update_rcuwait = RcuWait(self, "mn_memslots_update_rcuwait")
-        self.mmu_invalidate_in_progress = 0
-        self.mmu_invalidate_seq = 0
-        self.mmu_invalidate_range_start = INVALID_GPA
-        self.mmu_invalidate_range_end = INVALID_GPA
-
-        # MMU
-        self.roots: list[Root] = []
-        self.vcpus = [Vcpu(i) for i in range(vcpus)]
-        self.gpte_accessed: set[int] = set()  # shadow: gfns whose guest PTE has its A bit
-        self.mem_attr_array: dict[int, int] = {}
-
-        # pfn caches
-        self.gpc_lock = Mutex(self, "gpc_lock", RANK_GPC_LIST)
-        self.gpc_list: list[GfnToPfnCache] = []
-        self.gpcs: dict[int, GfnToPfnCache] = {}
-        self.gpc_invalidate_seq = 0
-
-        # host process and physical memory
-        self.mmap_lock = RwLock(self, "mmap_lock", RANK_MMAP)
-        self.fds: dict[int, GmemFile] = {}
-        self.frames: list[Frame] = []
-        self.free_frames: list[Frame] = []
-        self.frames_max = frames
-        self.mm = MmStruct()
-        self.zero_frame: Frame | None = None
-        self.busy: set[Task] = set()  # tasks inside an op; kept by the scheduler
-
-        # statistics: KVM's own, then what the patch may save
-        self.pages_4k = 0
-        self.pf_fixed = 0
-        self.tlb_flush = 0
-        self.remote_tlb_flush = 0
-        self.notifier_zaps = 0
-        self.notifier_locks = 0
-        self.fault_retries = 0
-
-    def report(self, rule: str, site: str, text: str) -> None:
-        """Note that a rule is broken at a site; the first text of each pair is kept."""
-        if (rule, site) not in self.violations:
-            self.violations[rule, site] = text
-            if self.on_report is not None:
-                self.on_report(rule, site, text)
-
-    def WARN_ON(self, site: str) -> None:  # the kernel's macro keeps its name
-        """A WARN of the kernel fired; site is ``function: condition``."""
-        self.report("warn", site, f"WARN in {site}")
-
-    def KVM_BUG_ON(self, site: str) -> None:
-        """A KVM_BUG: the VM is dead from here on."""
-        self.dead = True
-        self.report("bug", site, f"KVM_BUG in {site}")
-
-    def take_failure(self, kind: str) -> bool:
-        """Tell whether an injected failure of this kind is due, and use it up."""
-        if kind in self.fail:
-            self.fail.remove(kind)
-            return True
-        return False
-
-    def all_leaves(self) -> Iterable[tuple[Root, int, Spte]]:
-        """Every present leaf of every root."""
-        for root in self.roots:
-            for gfn, spte in root.sptes.items():
-                yield root, gfn, spte

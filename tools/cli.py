@@ -1,0 +1,110 @@
+"""The command line: ``gmemdiff``, also as ``python -m tools.cli``.
+
+Commands return their exit code (tools/exits.py); main() turns every way of failing into one
+line and a code, so that no failure of ours can be taken for a finding.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Final
+
+import click
+
+from fuzz.execution import HarnessError
+from fuzz.finding import FindingError
+from fuzz.text import ProgramError
+from fuzz.vocabulary import FORMAT_VERSION
+from patched.overlay import OverlayError
+from tools import exits
+from tools.commands.bench import bench
+from tools.commands.doctor import doctor
+from tools.commands.hunting import random_programs
+from tools.commands.minimize import minimize
+from tools.commands.run import run
+from tools.commands.show import show
+from tools.commands.words import explain, models, ops
+
+NAME: Final = "gmemdiff"
+
+
+def version() -> str:
+    """The version of the installed package, or that it is not installed."""
+    try:
+        return metadata.version(NAME)
+    except metadata.PackageNotFoundError:
+        return "(from a source folder)"
+
+
+class Commands(click.Group):
+    """The group; lists commands in the order they were added: most used first."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(
+    version(), "--version", prog_name=NAME, message=f"%(prog)s %(version)s, format {FORMAT_VERSION}"
+)
+def cli() -> None:
+    """Find what a KVM patch breaks: run small concurrent programs on two models and compare."""
+
+
+for _command in (run, show, random_programs, minimize, explain, models, ops, bench, doctor):
+    cli.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code and never raises."""
+    try:
+        code = _invoke(arguments)
+        sys.stdout.flush()
+        return code
+    except click.ClickException as error:
+        error.show()
+        return exits.BAD_INPUT
+    except (ProgramError, OverlayError, FindingError) as error:
+        print(error, file=sys.stderr)
+        return exits.BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # The interpreter flushes once more at exit; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.PIPE
+    except HarnessError as error:
+        return _internal(str(error))
+    except (Exception, SystemExit) as error:  # no library may choose an exit code for us
+        return _internal(repr(error))
+
+
+def _invoke(arguments: Sequence[str] | None) -> int:
+    """Click's dispatch, without its own handling of broken pipes, whose exit code 1 is ours."""
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with cli.make_context(NAME, args) as context:
+            code = cli.invoke(context)
+    except click.exceptions.Exit as done:
+        code = done.exit_code
+    return code if isinstance(code, int) else exits.CLEAN
+
+
+def _internal(what: str) -> int:
+    traceback.print_exc()
+    arguments = " ".join(sys.argv[1:])
+    print(
+        f"internal error: {what}, please report with: {NAME} {arguments}, {NAME} {version()}, "
+        f"Python {sys.version.split()[0]}, and the traceback above",
+        file=sys.stderr,
+    )
+    return exits.INTERNAL
+
+
+if __name__ == "__main__":
+    sys.exit(main())

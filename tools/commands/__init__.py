@@ -1,0 +1,1 @@
+"""The commands of gmemdiff: one small module per kind of job."""

@@ -1,0 +1,78 @@
+"""``gmemdiff bench``: how many programs a second, measured against each other in one run.
+
+Ratios say more than rates: they are the same on every machine, more or less.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from typing import Final
+
+import click
+
+from fuzz.codec import decode, random_program
+from fuzz.execution import Execution, Plan, Run
+from fuzz.judge import suspicious
+from fuzz.vocabulary import Program
+from patched.overlay import Model
+from reference.observer import Observer
+from tools import exits
+from tools.cases import Models
+
+OPS: Final = 16  # per program, setup included
+PROGRAMS: Final = 200
+BYTES: Final = 160
+
+
+def programs() -> list[Program]:
+    """The fixed set: random programs of exactly OPS ops."""
+    rng = random.Random(0)
+    chosen: list[Program] = []
+    while len(chosen) < PROGRAMS:
+        program = random_program(rng, None, OPS // 2, OPS - 2)
+        count = len(program.setup) + sum(len(actor.ops) for actor in program.actors)
+        if count == OPS:
+            chosen.append(program)
+    return chosen
+
+
+def bare(model: Model, program: Program) -> Run:
+    """One run with nobody listening."""
+    return Execution(model.kvm, Plan.of(program), Observer()).run()
+
+
+@click.command()
+@click.option("--repeat", type=click.IntRange(min=1), default=5, show_default=True)
+def bench(repeat: int) -> int:
+    """Measure executions per second on a fixed set of random programs."""
+    models = Models()
+    stock, seed = models.get("stock"), models.get("seed")
+    chosen = programs()
+    rng = random.Random(1)
+    data = [rng.randbytes(BYTES) for _ in range(PROGRAMS)]
+    jobs: list[tuple[str, Callable[[], object]]] = [
+        ("one side, no oracles (baseline)", lambda: [bare(stock, p) for p in chosen]),
+        ("both sides, no oracles", lambda: [(bare(stock, p), bare(seed, p)) for p in chosen]),
+        ("both sides, oracles, judge", lambda: [suspicious(p, stock, seed) for p in chosen]),
+        (f"decode {BYTES} bytes", lambda: [decode(each) for each in data]),
+    ]
+    steps = sum(bare(stock, p).steps for p in chosen)
+    times: dict[str, list[float]] = {name: [] for name, _ in jobs}
+    for _ in range(repeat):  # round by round, so that a slow moment hits all alike
+        for name, job in jobs:
+            start = time.perf_counter()
+            job()
+            times[name].append((time.perf_counter() - start) / PROGRAMS)
+    base = statistics.median(times[jobs[0][0]])
+    click.echo(
+        f"{PROGRAMS} programs of {OPS} ops, {steps / PROGRAMS:.1f} steps per execution on one "
+        f"side; medians of {repeat}"
+    )
+    click.echo(f"{'':<34}{'per second':>12}{'microseconds':>14}{'times baseline':>16}")
+    for name, measured in times.items():
+        median = statistics.median(measured)
+        click.echo(f"{name:<34}{1 / median:>12.0f}{median * 1e6:>14.0f}{median / base:>16.2f}")
+    return exits.CLEAN
