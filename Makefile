@@ -2,7 +2,7 @@
 
 PYTHON  ?= python3
 SECONDS ?= 60
-SEED    ?=
+SEED    ?= $(shell date +%s)
 OUT     ?= findings
 
 BIN   := .venv/bin
@@ -14,7 +14,7 @@ STAMP := .venv/pyproject.toml
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
-	@echo 'variables: PYTHON=$(PYTHON) SECONDS=$(SECONDS) SEED=$(or $(SEED),<any>) OUT=$(OUT)'
+	@echo 'variables: PYTHON=$(PYTHON) SECONDS=$(SECONDS) SEED=$(SEED) OUT=$(OUT)'
 
 venv: $(STAMP) ## make .venv with everything in it
 
@@ -35,7 +35,7 @@ $(STAMP): pyproject.toml
 # early exits with 1 too, so a finding must be there.
 fuzz: venv ## fuzz for SECONDS, from SEED if given; keep findings in OUT
 	@status=0; \
-	$(BIN)/gmemdiff random --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) --out $(OUT) || status=$$?; \
+	$(BIN)/gmemdiff random --seconds $(SECONDS) --seed $(SEED) --out $(OUT) || status=$$?; \
 	if [ $$status = 1 ] && [ -z "$$(ls -A $(OUT) 2>/dev/null)" ]; then status=70; fi; \
 	case $$status in \
 	  0) ;; \

@@ -32,7 +32,7 @@ from fuzz.rules import RULES
 from fuzz.text import ProgramError, format_program, parse, validate
 from fuzz.tolerance import Difference, op_names
 from fuzz.vocabulary import Program
-from patched.overlay import Model
+from fuzz.overlay import Model
 
 FORMAT: Final = 1
 PROGRAM: Final = "program.prog"

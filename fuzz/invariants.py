@@ -121,19 +121,27 @@ class Oracles(Observer):
     def spte_installed(self, root: Root, gfn: int, spte: Spte, fault: Fault | None) -> None:
         """stale-install, and the gmem-only rules for leaves, and poisoned-mapped."""
         slot = fault.slot if fault is not None else self.kvm.gfn_to_memslot(root.as_id, gfn)
-        if fault is not None:
-            self.stale_install(gfn, fault)
+        self.stale_install(gfn, fault)
+        if slot is not None and slot.freed:
+            self.kvm.report(
+                "deleted-slot-spte",
+                "later install",
+                f"gfn {gfn:#x} is mapped for {slot}, whose deletion is committed",
+            )
         if slot is not None and kvm_memslot_is_gmem_only(slot):
             self.gmem_backing(slot, gfn, spte.frame, "leaf", _how(spte))
             self.gmem_permission(slot, gfn, spte.writable)
         if self.poisoned and spte.frame.poisoned:
             self.poisoned_mapped(spte.frame)
 
-    def stale_install(self, gfn: int, fault: Fault) -> None:
-        """J5: no invalidation of the gfn ended, or is in progress, since the pfn was read."""
+    def stale_install(self, gfn: int, fault: Fault | None) -> None:
+        """J5: no invalidation of the gfn ended, or is in progress, since the pfn was read.
+
+        A prefetched leaf (no fault) has its pfn read in the same step.
+        """
         kvm = self.kvm
         for start, end, clock in reversed(self.ended):
-            if clock <= fault.pfn_clock:
+            if fault is None or clock <= fault.pfn_clock:
                 break
             if start <= gfn < end:
                 kvm.report(

@@ -18,7 +18,7 @@ from fuzz.execution import End, Plan, Run
 from fuzz.search import RUNS_MAX, SearchResult, execute, search
 from fuzz.tolerance import Difference, benefit, differences, op_names
 from fuzz.vocabulary import Preemption, Program
-from patched.overlay import Model
+from fuzz.overlay import Model
 
 STUCK_RULES: Final = frozenset({"deadlock", "livelock", "missed-wakeup"})
 

@@ -34,7 +34,7 @@ from fuzz.search import RUNS_MAX
 from fuzz.shrink.runner import Shrunk, shrink
 from fuzz.tolerance import benefit
 from fuzz.vocabulary import Program
-from patched.overlay import Model
+from fuzz.overlay import Model
 from reference.features import Profile
 
 QUICK_RUNS: Final = 500

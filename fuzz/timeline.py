@@ -18,7 +18,7 @@ from fuzz.digest import held_locks, state_digest, state_text
 from fuzz.execution import Execution, Plan, Run
 from fuzz.invariants import Oracles
 from fuzz.vocabulary import Program
-from patched.overlay import Model
+from fuzz.overlay import Model
 from reference.kvm import Kvm
 
 SAME: Final = "same"

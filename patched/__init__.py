@@ -1,1 +1,1 @@
-"""Models that differ from the reference: each an overlay of a few lines (see overlay.py)."""
+"""Models that differ from the reference: each an overlay of a few lines (see fuzz/overlay.py)."""

@@ -57,9 +57,9 @@ def kvm_vm_set_mem_attributes(kvm: Kvm, start: int, end: int, attributes: int) -
     """
     if kvm.kvm_range_has_memory_attributes(start, end, attributes):
         return 0
-    if attributes or not kvm.features["attributes_cleared_without_reserve"]:
-        if end - start > ATTRIBUTE_PAGES_MAX or kvm.take_failure("xarray"):
-            return -ENOMEM
+    reserves = attributes or not kvm.features["attributes_cleared_without_reserve"]
+    if reserves and (end - start > ATTRIBUTE_PAGES_MAX or kvm.take_failure("xarray")):
+        return -ENOMEM
     found = yield from kvm.kvm_handle_gfn_range_pre(start, end)
     yield "kvm_vm_set_mem_attributes.store"
     if attributes:

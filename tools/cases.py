@@ -15,7 +15,7 @@ from fuzz import text as texts
 from fuzz.judge import Judgement
 from fuzz.text import ProgramError
 from fuzz.vocabulary import Preemption, Program
-from patched.overlay import Model, OverlayError, load_model
+from fuzz.overlay import Model, OverlayError, load_model
 
 SUFFIX: Final = ".prog"
 
@@ -105,7 +105,7 @@ def stale_error(path: str, program: Program, stale: Iterable[Preemption]) -> Pro
         return None
     line, column = schedule_place(_text(path), program.schedule.index(entries[0]))
     more = f" (and {len(entries) - 1} more)" if len(entries) > 1 else ""
-    message = f"neither side reaches {point_text(entries[0])}{more}; remove it, or run --lenient"
+    message = f"neither side reaches {point_text(entries[0])}{more}; remove the line"
     return ProgramError(path, line, column, message)
 
 

@@ -7,6 +7,7 @@ line and a code, so that no failure of ours can be taken for a finding.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from fuzz.execution import HarnessError
 from fuzz.finding import FindingError
 from fuzz.text import ProgramError
 from fuzz.vocabulary import FORMAT_VERSION
-from patched.overlay import OverlayError
+from fuzz.overlay import OverlayError
 from tools import exits
 from tools.commands.bench import bench
 from tools.commands.doctor import doctor
@@ -79,9 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.PIPE
     except HarnessError as error:
-        return _internal(str(error))
+        return _internal(str(error), arguments)
     except (Exception, SystemExit) as error:  # no library may choose an exit code for us
-        return _internal(repr(error))
+        return _internal(repr(error), arguments)
 
 
 def _invoke(arguments: Sequence[str] | None) -> int:
@@ -95,11 +96,11 @@ def _invoke(arguments: Sequence[str] | None) -> int:
     return code if isinstance(code, int) else exits.CLEAN
 
 
-def _internal(what: str) -> int:
+def _internal(what: str, arguments: Sequence[str] | None) -> int:
     traceback.print_exc()
-    arguments = " ".join(sys.argv[1:])
+    command = shlex.join([NAME, *(sys.argv[1:] if arguments is None else arguments)])
     print(
-        f"internal error: {what}, please report with: {NAME} {arguments}, {NAME} {version()}, "
+        f"internal error: {what}, please report with: {command}, {NAME} {version()}, "
         f"Python {sys.version.split()[0]}, and the traceback above",
         file=sys.stderr,
     )

@@ -18,7 +18,7 @@ from fuzz.codec import random_program
 from fuzz.execution import BEGIN, Execution, Plan
 from fuzz.invariants import Oracles
 from fuzz.vocabulary import OPS, SETUP, Preemption
-from patched.overlay import load_model
+from fuzz.overlay import load_model
 from reference.features import PROFILES
 from reference.kvm import Kvm
 

@@ -22,7 +22,7 @@ MAGIC: Final = b"gmemdiff"
 SIDES: Final = ("patched", "reference")
 
 
-class ProgramFailed(Exception):
+class ProgramTestError(Exception):
     """A program did not do what it says it does; the text is what the user gets to see."""
 
 
@@ -68,14 +68,14 @@ class ProgramItem(pytest.Item):
         """Fail with the report, and with what was expected instead."""
         from fuzz.judge import judge
         from fuzz.text import ProgramError
-        from patched.overlay import OverlayError
+        from fuzz.overlay import OverlayError
         from tools.cases import Models, expects, load_case, stale_error
 
         models = Models()
         try:
             case = load_case(self.shown(), models, self.side("reference"), self.side("patched"))
             if not expects(case.program):
-                raise ProgramFailed(
+                raise ProgramTestError(
                     f"{case.path}: has no expectation; add 'expect: agree' or '=> result'"
                 )
             judgement = judge(case.program, case.reference, case.patched)
@@ -83,7 +83,7 @@ class ProgramItem(pytest.Item):
             if stale is not None:
                 raise stale
         except (ProgramError, OverlayError) as error:
-            raise ProgramFailed(str(error)) from error
+            raise ProgramTestError(str(error)) from error
         _check(case, judgement)
 
     def side(self, side: str) -> str | None:
@@ -100,7 +100,7 @@ class ProgramItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Our own words for what a program did; a traceback for what our code did."""
-        if isinstance(excinfo.value, ProgramFailed):
+        if isinstance(excinfo.value, ProgramTestError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
@@ -121,4 +121,4 @@ def _check(case: Case, judgement: Judgement) -> None:
         text = report(Finding.of(judgement, case.reference, case.patched), case.path)
     else:
         text = agreement(case.path, judgement) + "\n"
-    raise ProgramFailed("\n".join(f"{case.path}: {line}" for line in wrong) + "\n\n" + text)
+    raise ProgramTestError("\n".join(f"{case.path}: {line}" for line in wrong) + "\n\n" + text)

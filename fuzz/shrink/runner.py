@@ -13,7 +13,7 @@ from fuzz.judge import Judgement, suspicious
 from fuzz.shrink.passes import PASSES
 from fuzz.text import ProgramError, validate
 from fuzz.vocabulary import Program
-from patched.overlay import Model
+from fuzz.overlay import Model
 
 ATTEMPTS_MAX: Final = 20_000
 
@@ -85,8 +85,8 @@ def same_finding(finding: Judgement, reference: Model, patched: Model) -> Callab
         if again is None:
             return False
         if primary is not None:
-            return any((b.rule, b.site, b.patched) == key for b in again.broken)
+            return any((b.rule, b.site, b.side) == key for b in again.broken)
         return not again.broken and bool(kinds & {d.kind for d in again.differing})
 
-    key = (primary.rule, primary.site, primary.patched) if primary is not None else None
+    key = (primary.rule, primary.site, primary.side) if primary is not None else None
     return still_fails

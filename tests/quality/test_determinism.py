@@ -15,7 +15,7 @@ from fuzz.codec import random_program
 from fuzz.text import format_program
 from fuzz.timeline import trace_text
 from fuzz.vocabulary import Program
-from patched.overlay import load_model
+from fuzz.overlay import load_model
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = 60

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from fuzz.codec import random_program
 from fuzz.judge import BOTH, judge, suspicious
 from fuzz.vocabulary import Program
-from patched.overlay import load_model
+from fuzz.overlay import load_model
 from tests.strategies import decoded_programs
 
 STOCK = load_model("stock")

@@ -7,7 +7,7 @@ import pytest
 from fuzz.execution import End, Execution, HarnessError, Plan, Run
 from fuzz.invariants import Oracles
 from fuzz.text import parse
-from patched.overlay import load_model
+from fuzz.overlay import load_model
 from reference.kvm import Kvm
 from reference.primitives import Steps
 

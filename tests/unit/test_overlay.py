@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from patched.overlay import OverlayError, known_models, load_model, rewrite
+from fuzz.overlay import OverlayError, known_models, load_model, rewrite
 from reference import mmu_notifier
 from reference.kvm import Kvm
 

@@ -17,7 +17,7 @@ from fuzz.codec import decode, random_program
 from fuzz.execution import Execution, Plan, Run
 from fuzz.judge import suspicious
 from fuzz.vocabulary import Program
-from patched.overlay import Model
+from fuzz.overlay import Model
 from reference.observer import Observer
 from tools import exits
 from tools.cases import Models

@@ -15,7 +15,7 @@ from fuzz.finding import Finding
 from fuzz.judge import Judgement, Verdict, judge
 from fuzz.report import agreement, report
 from fuzz.text import ProgramError
-from patched.overlay import OverlayError
+from fuzz.overlay import OverlayError
 from tools import exits
 from tools.cases import (
     Case,

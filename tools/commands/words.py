@@ -10,7 +10,7 @@ import click
 from fuzz.rules import RULES, Rule
 from fuzz.values import unknown
 from fuzz.vocabulary import OPS, PAGE, Arg
-from patched.overlay import OverlayError, known_models
+from fuzz.overlay import OverlayError, known_models
 from tools import exits
 from tools.cases import Models
 

@@ -23,11 +23,12 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Final
 
+import patched
 from reference.kvm import Kvm
 
-HERE: Final = Path(__file__).parent
+HERE: Final = Path(patched.__file__).parent
 PROMISABLE: Final = ("gmem-survival",)  # rules that hold only for models that say so
-NOT_MODELS: Final = frozenset({"__init__", "overlay"})
+NOT_MODELS: Final = frozenset({"__init__"})
 
 
 class OverlayError(ValueError):
