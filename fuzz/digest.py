@@ -69,7 +69,8 @@ def _host_lines(kvm: Kvm) -> list[str]:
         pages = " ".join(f"{i:x}>{f}" for i, f in sorted(file.inode.pages.items()))
         lines.append(f"gmem{fd} refs {file.refs} {pages}")
     lines.append("gpc " + " ".join(
-        f"{n}:{int(g.active)}{int(g.valid)}@{g.uhva:x}>{g.frame}" for n, g in sorted(kvm.gpcs.items())
+        f"{n}:{int(g.active)}{int(g.valid)}@{g.uhva:x}>{g.frame}"
+        for n, g in sorted(kvm.gpcs.items())
     ))  # fmt: skip
     lines.append("frames " + " ".join(
         f"{f}:{f.refs}:{f.content}" for f in kvm.frames if not f.free

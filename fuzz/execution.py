@@ -58,6 +58,7 @@ class Plan:
 
     @classmethod
     def of(cls, program: Program) -> Plan:
+        """Group the schedule by the op it preempts."""
         by_op: dict[tuple[str, int], Points] = {}
         for p in program.schedule:
             by_op.setdefault((p.actor, p.op), {})[p.label, p.occurrence] = p

@@ -27,12 +27,12 @@ from fuzz.judge import (
     fingerprint,
     suspicious,
 )
+from fuzz.overlay import Model
 from fuzz.report import report
 from fuzz.rules import RULES
 from fuzz.text import ProgramError, format_program, parse, validate
 from fuzz.tolerance import Difference, op_names
 from fuzz.vocabulary import Program
-from fuzz.overlay import Model
 
 FORMAT: Final = 1
 PROGRAM: Final = "program.prog"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fuzz.mappings import how_made, kind_of_slot, report_mappings_in, report_mappings_of
 from reference.observer import Observer
 from reference.state import (
     MemorySlot,
@@ -129,7 +130,7 @@ class Oracles(Observer):
                 f"gfn {gfn:#x} is mapped for {slot}, whose deletion is committed",
             )
         if slot is not None and kvm_memslot_is_gmem_only(slot):
-            self.gmem_backing(slot, gfn, spte.frame, "leaf", _how(spte))
+            self.gmem_backing(slot, gfn, spte.frame, "leaf", how_made(spte))
             self.gmem_permission(slot, gfn, spte.writable)
         if self.poisoned and spte.frame.poisoned:
             self.poisoned_mapped(spte.frame)
@@ -175,46 +176,25 @@ class Oracles(Observer):
                 offset = slot.base_gfn - slot.userspace_addr
                 first = max(start, slot.userspace_addr) + offset
                 last = min(end, slot.userspace_addr + slot.npages) + offset
-                self._nothing_in(slot, first, last, "unflushed-range", "range_start has returned")
-
-    def _nothing_in(self, slot: MemorySlot, first: int, last: int, rule: str, when: str) -> None:
-        """Report leaves and live TLB entries of [first, last) in a slot's address space."""
-        kvm = self.kvm
-        for root in kvm.roots:
-            if root.as_id != slot.as_id or not root.sptes:
-                continue
-            for gfn, spte in root.sptes.items():
-                if first <= gfn < last:
-                    kvm.report(
-                        rule,
-                        f"{_kind(slot)} {_how(spte)} leaf",
-                        f"{when}, but gfn {gfn:#x} of {slot} still maps {spte.frame}",
-                    )
-        for vcpu in kvm.vcpus:
-            if not vcpu.tlb or not vcpu.sees_tlb():
-                continue
-            for (gfn, as_id, _), entry in vcpu.tlb.items():
-                if first <= gfn < last and as_id == slot.as_id:
-                    kvm.report(
-                        rule,
-                        f"{_kind(slot)} tlb",
-                        f"{when}, but vcpu{vcpu.id} still caches gfn {gfn:#x} of {slot} as "
-                        f"pfn{entry.frame.pfn}.{entry.generation}",
-                    )
+                report_mappings_in(
+                    self.kvm, slot, first, last, "unflushed-range", "range_start has returned"
+                )
 
     # J7, J12, J18
     def frame_freed(self, frame: Frame) -> None:
         """stale-spte: nobody maps a page that goes back to the allocator."""
-        self._nobody_maps(frame, "stale-spte", "is freed")
+        report_mappings_of(self.kvm, frame, "stale-spte", "is freed")
 
     def cache_removed(self, inode: GmemInode, index: int, frame: Frame) -> None:
         """truncate-before-zap: nobody maps a page that leaves the page cache."""
-        self._nobody_maps(frame, "truncate-before-zap", f"leaves {inode.name} page {index:#x}")
+        report_mappings_of(
+            self.kvm, frame, "truncate-before-zap", f"leaves {inode.name} page {index:#x}"
+        )
 
     def page_poisoned(self, frame: Frame) -> None:
         """poisoned-mapped: nobody maps a page whose failure has been handled."""
         self.poisoned = True
-        self._nobody_maps(frame, "poisoned-mapped", "is poisoned")
+        report_mappings_of(self.kvm, frame, "poisoned-mapped", "is poisoned")
 
     def poisoned_mapped(self, frame: Frame) -> None:
         """poisoned-mapped: nor does anybody map it later."""
@@ -222,29 +202,6 @@ class Oracles(Observer):
             self.kvm.report(
                 "poisoned-mapped", "later install", f"{self.kvm.current} maps poisoned {frame}"
             )
-
-    def _nobody_maps(self, frame: Frame, rule: str, what: str) -> None:
-        kvm = self.kvm
-        for root in kvm.roots:
-            for gfn, spte in root.sptes.items():
-                if spte.frame is frame and spte.generation == frame.generation:
-                    slot = kvm.gfn_to_memslot(root.as_id, gfn)
-                    kvm.report(
-                        rule,
-                        f"{_kind(slot)} {_how(spte)} leaf",
-                        f"{frame} {what} while gfn {gfn:#x} of {slot} maps it",
-                    )
-        for vcpu in kvm.vcpus:
-            if not vcpu.tlb or not vcpu.sees_tlb():
-                continue
-            for (gfn, as_id, _), entry in vcpu.tlb.items():
-                if entry.frame is frame and entry.generation == frame.generation:
-                    slot = kvm.gfn_to_memslot(as_id, gfn)
-                    kvm.report(
-                        rule,
-                        f"{_kind(slot)} tlb",
-                        f"{frame} {what} while vcpu{vcpu.id} caches gfn {gfn:#x} of {slot}",
-                    )
 
     # J9, J10
     def pte_changed(self, page: int) -> None:
@@ -281,6 +238,7 @@ class Oracles(Observer):
 
     # J11, J13
     def gmem_range_started(self, inode: GmemInode, start: int, end: int) -> None:
+        """Remembers the slots for bindings-changed."""
         bound = [slot for file in inode.files for slot in file.bound_in(start, end)]
         self.bound_at_start[self.kvm.current] = bound
 
@@ -309,7 +267,7 @@ class Oracles(Observer):
         first, last = slot.base_gfn, slot.base_gfn + slot.npages
         if any(s.base_gfn < last and first < s.base_gfn + s.npages for s in others):
             return
-        self._nothing_in(slot, first, last, "deleted-slot-spte", "the slot is deleted")
+        report_mappings_in(self.kvm, slot, first, last, "deleted-slot-spte", "the slot is deleted")
 
     # J16
     def guest_wrote(self, vcpu: Vcpu, slot: MemorySlot | None, gfn: int) -> None:
@@ -352,7 +310,7 @@ class Oracles(Observer):
         self.touched[spte] = True
         slot = self.kvm.gfn_to_memslot(as_id, gfn)
         if slot is not None and kvm_memslot_is_gmem_only(slot):
-            self.gmem_backing(slot, gfn, entry.frame, "tlb", _how(spte))
+            self.gmem_backing(slot, gfn, entry.frame, "tlb", how_made(spte))
             self.gmem_permission(slot, gfn, entry.writable)
 
     def young_tested(self, gfns: GfnRange, young: bool, clear: bool) -> None:
@@ -366,7 +324,7 @@ class Oracles(Observer):
                     if not young:
                         kvm.report(
                             "young-lost",
-                            f"{_kind(gfns.slot)} leaf",
+                            f"{kind_of_slot(gfns.slot)} leaf",
                             f"gfn {gfn:#x} of {gfns.slot} was used, the hook says it was not",
                         )
                     if clear:
@@ -405,13 +363,3 @@ class Oracles(Observer):
                 "kvm_unmap_gfn_range",
                 f"an HVA notifier removed {count} leaves of gmem-only {slot}",
             )
-
-
-def _kind(slot: MemorySlot | None) -> str:
-    if slot is None:
-        return "no slot"
-    return "gmem-only" if kvm_memslot_is_gmem_only(slot) else "ordinary"
-
-
-def _how(spte: Spte) -> str:
-    return "prefetched" if spte.prefetched else "faulted"

@@ -15,10 +15,10 @@ from enum import IntEnum
 from typing import Final
 
 from fuzz.execution import End, Plan, Run
+from fuzz.overlay import Model
 from fuzz.search import RUNS_MAX, SearchResult, execute, search
 from fuzz.tolerance import Difference, benefit, differences, op_names
 from fuzz.vocabulary import Preemption, Program
-from fuzz.overlay import Model
 
 STUCK_RULES: Final = frozenset({"deadlock", "livelock", "missed-wakeup"})
 

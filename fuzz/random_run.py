@@ -30,11 +30,11 @@ from fuzz.judge import (
     run_both,
     suspicious,
 )
+from fuzz.overlay import Model
 from fuzz.search import RUNS_MAX
 from fuzz.shrink.runner import Shrunk, shrink
 from fuzz.tolerance import benefit
 from fuzz.vocabulary import Program
-from fuzz.overlay import Model
 from reference.features import Profile
 
 QUICK_RUNS: Final = 500

@@ -14,8 +14,8 @@ from typing import Final
 
 from fuzz.execution import BEGIN, Execution, Plan, Run
 from fuzz.invariants import Oracles
-from fuzz.vocabulary import SETUP, Preemption, Program
 from fuzz.overlay import Model
+from fuzz.vocabulary import SETUP, Preemption, Program
 from reference.kvm import Kvm
 
 RUNS_MAX: Final = 4000

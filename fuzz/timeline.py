@@ -17,8 +17,8 @@ from typing import Any, Final
 from fuzz.digest import held_locks, state_digest, state_text
 from fuzz.execution import Execution, Plan, Run
 from fuzz.invariants import Oracles
-from fuzz.vocabulary import Program
 from fuzz.overlay import Model
+from fuzz.vocabulary import Program
 from reference.kvm import Kvm
 
 SAME: Final = "same"

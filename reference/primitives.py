@@ -204,6 +204,7 @@ class RwLock:
         return self.writer is None and not self.readers
 
     def holders(self) -> str:
+        """Who has it, and how: ``vmm0(w)`` or ``vcpu0(r),vcpu1(r)``."""
         if self.writer is not None:
             return f"{self.writer.name}(w)"
         return ",".join(f"{task.name}(r)" for task in self.readers)
@@ -241,6 +242,7 @@ class WantWrite(WantMutex):
     __slots__ = ()
 
     def ready(self, kvm: KvmState) -> bool:
+        """Nobody holds it in any way."""
         lock = getattr(kvm, self.attribute)
         return lock.writer is None and not lock.readers
 
@@ -333,10 +335,12 @@ class WantSrcu(Want):
         self.snapshot = snapshot
 
     def ready(self, kvm: KvmState) -> bool:
+        """Every section of the snapshot has ended."""
         readers = self.srcu.readers
         return all(readers.get(task) != section for task, section in self.snapshot.items())
 
     def on(self, kvm: KvmState) -> str:
+        """The readers that are still in their section."""
         readers = self.srcu.readers
         names = [t.name for t, section in self.snapshot.items() if readers.get(t) == section]
         return f"SRCU readers {','.join(names)}"

@@ -13,9 +13,9 @@ from typing import Final
 
 from fuzz import text as texts
 from fuzz.judge import Judgement
+from fuzz.overlay import Model, OverlayError, load_model
 from fuzz.text import ProgramError
 from fuzz.vocabulary import Preemption, Program
-from fuzz.overlay import Model, OverlayError, load_model
 
 SUFFIX: Final = ".prog"
 

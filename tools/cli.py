@@ -18,9 +18,9 @@ import click
 
 from fuzz.execution import HarnessError
 from fuzz.finding import FindingError
+from fuzz.overlay import OverlayError
 from fuzz.text import ProgramError
 from fuzz.vocabulary import FORMAT_VERSION
-from fuzz.overlay import OverlayError
 from tools import exits
 from tools.commands.bench import bench
 from tools.commands.doctor import doctor

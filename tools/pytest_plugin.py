@@ -67,8 +67,8 @@ class ProgramItem(pytest.Item):
     def runtest(self) -> None:
         """Fail with the report, and with what was expected instead."""
         from fuzz.judge import judge
-        from fuzz.text import ProgramError
         from fuzz.overlay import OverlayError
+        from fuzz.text import ProgramError
         from tools.cases import Models, expects, load_case, stale_error
 
         models = Models()

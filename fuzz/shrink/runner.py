@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fuzz.judge import Judgement, suspicious
+from fuzz.overlay import Model
 from fuzz.shrink.passes import PASSES
 from fuzz.text import ProgramError, validate
 from fuzz.vocabulary import Program
-from fuzz.overlay import Model
 
 ATTEMPTS_MAX: Final = 20_000
 

@@ -7,7 +7,9 @@ SUMMARY = "slots_arch_lock is kept across the swap"
 EDITS = (
     (
         "kvm_swap_active_memslots",
-        "    kvm.slots_arch_lock.unlock()\n",
+        """\
+    kvm.slots_arch_lock.unlock()
+""",
         "",
     ),
 )

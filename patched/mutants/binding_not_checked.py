@@ -7,7 +7,11 @@ SUMMARY = "get_pfn does not check the binding"
 EDITS = (
     (
         "kvm_gmem_get_pfn",
-        "    if bound is not slot:\n",
-        "    if False:\n",
+        """\
+    if bound is not slot:
+""",
+        """\
+    if False:
+""",
     ),
 )

@@ -7,7 +7,15 @@ SUMMARY = "the count drops before the sequence is raised"
 EDITS = (
     (
         "kvm_mmu_invalidate_end",
-        "    kvm.mmu_invalidate_seq += 1\n    kvm.watch.invalidation_ended()\n    kvm.mmu_invalidate_in_progress -= 1\n",
-        "    kvm.watch.invalidation_ended()\n    kvm.mmu_invalidate_in_progress -= 1\n    kvm.mmu_invalidate_seq += 1\n",
+        """\
+    kvm.mmu_invalidate_seq += 1
+    kvm.watch.invalidation_ended()
+    kvm.mmu_invalidate_in_progress -= 1
+""",
+        """\
+    kvm.watch.invalidation_ended()
+    kvm.mmu_invalidate_in_progress -= 1
+    kvm.mmu_invalidate_seq += 1
+""",
     ),
 )

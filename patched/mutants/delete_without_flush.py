@@ -7,7 +7,9 @@ SUMMARY = "deleting a slot does not flush it"
 EDITS = (
     (
         "kvm_invalidate_memslot",
-        "    yield from kvm.kvm_arch_flush_shadow_memslot(old)\n",
+        """\
+    yield from kvm.kvm_arch_flush_shadow_memslot(old)
+""",
         "",
     ),
 )

@@ -7,7 +7,11 @@ SUMMARY = "taking the dirty log does not flush"
 EDITS = (
     (
         "kvm_vm_ioctl_get_dirty_log",
-        "        if taken:\n",
-        "        if False:\n",
+        """\
+        if taken:
+""",
+        """\
+        if False:
+""",
     ),
 )

@@ -7,7 +7,9 @@ SUMMARY = "taking the dirty log write-protects nothing"
 EDITS = (
     (
         "kvm_vm_ioctl_get_dirty_log",
-        "        kvm.protect_dirty(slot, taken)\n",
+        """\
+        kvm.protect_dirty(slot, taken)
+""",
         "",
     ),
 )

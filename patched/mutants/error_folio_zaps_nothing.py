@@ -7,7 +7,10 @@ SUMMARY = "a failed page is not taken from the guest"
 EDITS = (
     (
         "kvm_gmem_error_folio",
-        "    yield from kvm.kvm_gmem_invalidate_start(inode, index, index + 1)\n    yield from kvm.kvm_gmem_invalidate_end(inode, index, index + 1)\n",
+        """\
+    yield from kvm.kvm_gmem_invalidate_start(inode, index, index + 1)
+    yield from kvm.kvm_gmem_invalidate_end(inode, index, index + 1)
+""",
         "",
     ),
 )

@@ -7,7 +7,21 @@ SUMMARY = "activation takes gpc_lock inside the cache lock"
 EDITS = (
     (
         "_kvm_gpc_activate",
-        '        yield LIST_ADD\n        kvm.gpc_lock.lock()\n        kvm.gpc_list.append(gpc)\n        kvm.gpc_lock.unlock()\n        yield WantLock(gpc.lock, "kvm_gpc_activate.active")\n        gpc.lock.write_lock()\n',
-        '        yield WantLock(gpc.lock, "kvm_gpc_activate.active")\n        gpc.lock.write_lock()\n        yield LIST_ADD\n        kvm.gpc_lock.lock()\n        kvm.gpc_list.append(gpc)\n        kvm.gpc_lock.unlock()\n',
+        """\
+        yield LIST_ADD
+        kvm.gpc_lock.lock()
+        kvm.gpc_list.append(gpc)
+        kvm.gpc_lock.unlock()
+        yield WantLock(gpc.lock, "kvm_gpc_activate.active")
+        gpc.lock.write_lock()
+""",
+        """\
+        yield WantLock(gpc.lock, "kvm_gpc_activate.active")
+        gpc.lock.write_lock()
+        yield LIST_ADD
+        kvm.gpc_lock.lock()
+        kvm.gpc_list.append(gpc)
+        kvm.gpc_lock.unlock()
+""",
     ),
 )

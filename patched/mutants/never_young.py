@@ -7,7 +7,11 @@ SUMMARY = "young hooks forget what they saw"
 EDITS = (
     (
         "young_leaves",
-        "                young = True\n",
-        "                young = False\n",
+        """\
+                young = True
+""",
+        """\
+                young = False
+""",
     ),
 )

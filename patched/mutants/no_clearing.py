@@ -7,7 +7,11 @@ SUMMARY = "a new guest_memfd page is not zeroed for the guest"
 EDITS = (
     (
         "kvm_gmem_get_pfn",
-        "                clear_page(frame)\n",
-        "                pass\n",
+        """\
+                clear_page(frame)
+""",
+        """\
+                pass
+""",
     ),
 )

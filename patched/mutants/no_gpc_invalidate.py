@@ -7,7 +7,9 @@ SUMMARY = "range_start forgets the pfn caches"
 EDITS = (
     (
         "kvm_mmu_notifier_invalidate_range_start",
-        "    yield from kvm.gfn_to_pfn_cache_invalidate_start(start, end)\n",
+        """\
+    yield from kvm.gfn_to_pfn_cache_invalidate_start(start, end)
+""",
         "",
     ),
 )

@@ -7,7 +7,9 @@ SUMMARY = "the end of an invalidation leaves the sequence alone"
 EDITS = (
     (
         "kvm_mmu_invalidate_end",
-        "    kvm.mmu_invalidate_seq += 1\n",
+        """\
+    kvm.mmu_invalidate_seq += 1
+""",
         "",
     ),
 )

@@ -7,7 +7,9 @@ SUMMARY = "a memslot update does not wait for SRCU"
 EDITS = (
     (
         "kvm_swap_active_memslots",
-        '    yield kvm.srcu.synchronize("kvm_swap_active_memslots.synchronize_srcu")\n',
+        """\
+    yield kvm.srcu.synchronize("kvm_swap_active_memslots.synchronize_srcu")
+""",
         "",
     ),
 )

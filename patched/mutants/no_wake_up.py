@@ -7,7 +7,11 @@ SUMMARY = "the last range_end does not wake the memslot update"
 EDITS = (
     (
         "kvm_mmu_notifier_invalidate_range_end",
-        "    if wake:\n",
-        "    if False:\n",
+        """\
+    if wake:
+""",
+        """\
+    if False:
+""",
     ),
 )

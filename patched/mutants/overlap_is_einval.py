@@ -7,7 +7,11 @@ SUMMARY = "an overlap answers EINVAL"
 EDITS = (
     (
         "kvm_set_memory_region",
-        "        return -EEXIST\n",
-        "        return -EINVAL\n",
+        """\
+        return -EEXIST
+""",
+        """\
+        return -EINVAL
+""",
     ),
 )

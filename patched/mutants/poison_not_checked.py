@@ -7,7 +7,11 @@ SUMMARY = "a fault takes a poisoned page"
 EDITS = (
     (
         "kvm_gmem_get_pfn",
-        "        if frame.poisoned:\n",
-        "        if False:\n",
+        """\
+        if frame.poisoned:
+""",
+        """\
+        if False:
+""",
     ),
 )

@@ -7,12 +7,18 @@ SUMMARY = "prefetch does not look at the count in progress"
 EDITS = (
     (
         "direct_pte_prefetch",
-        "    if kvm.mmu_invalidate_in_progress:\n        return\n",
+        """\
+    if kvm.mmu_invalidate_in_progress:
+        return
+""",
         "",
     ),
     (
         "FNAME_pte_prefetch",
-        "    if kvm.mmu_invalidate_in_progress:\n        return\n",
+        """\
+    if kvm.mmu_invalidate_in_progress:
+        return
+""",
         "",
     ),
 )

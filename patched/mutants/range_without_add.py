@@ -7,7 +7,9 @@ SUMMARY = "unmapping adds no range"
 EDITS = (
     (
         "kvm_mmu_unmap_gfn_range",
-        "    kvm.kvm_mmu_invalidate_range_add(gfn_range.start, gfn_range.end)\n",
+        """\
+    kvm.kvm_mmu_invalidate_range_add(gfn_range.start, gfn_range.end)
+""",
         "",
     ),
 )

@@ -7,8 +7,12 @@ SUMMARY = "the stale check compares the sequence only"
 EDITS = (
     (
         "mmu_invalidate_retry_gfn",
-        "    if kvm.mmu_invalidate_in_progress:\n",
-        "    if False:\n",
+        """\
+    if kvm.mmu_invalidate_in_progress:
+""",
+        """\
+    if False:
+""",
     ),
     (
         "mmu_invalidate_retry",

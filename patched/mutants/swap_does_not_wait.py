@@ -7,7 +7,11 @@ SUMMARY = "memslots are swapped under an active invalidation"
 EDITS = (
     (
         "kvm_swap_active_memslots",
-        "    if kvm.mn_active_invalidate_count:\n",
-        "    if False:\n",
+        """\
+    if kvm.mn_active_invalidate_count:
+""",
+        """\
+    if False:
+""",
     ),
 )

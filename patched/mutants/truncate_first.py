@@ -7,7 +7,15 @@ SUMMARY = "a hole is punched before the guest is unmapped"
 EDITS = (
     (
         "kvm_gmem_punch_hole",
-        '    yield from kvm.kvm_gmem_invalidate_start(inode, start, end)\n    yield "kvm_gmem_punch_hole.truncate"\n    yield from kvm.truncate_inode_pages_range(inode, start, end)\n',
-        '    yield from kvm.truncate_inode_pages_range(inode, start, end)\n    yield from kvm.kvm_gmem_invalidate_start(inode, start, end)\n    yield "kvm_gmem_punch_hole.truncate"\n',
+        """\
+    yield from kvm.kvm_gmem_invalidate_start(inode, start, end)
+    yield "kvm_gmem_punch_hole.truncate"
+    yield from kvm.truncate_inode_pages_range(inode, start, end)
+""",
+        """\
+    yield from kvm.truncate_inode_pages_range(inode, start, end)
+    yield from kvm.kvm_gmem_invalidate_start(inode, start, end)
+    yield "kvm_gmem_punch_hole.truncate"
+""",
     ),
 )

@@ -7,7 +7,11 @@ SUMMARY = "unbinding takes no invalidate_lock"
 EDITS = (
     (
         "kvm_gmem_unbind",
-        '    locked = not dying or kvm.features["gmem_unbind_always_locks"]\n',
-        "    locked = False\n",
+        """\
+    locked = not dying or kvm.features["gmem_unbind_always_locks"]
+""",
+        """\
+    locked = False
+""",
     ),
 )

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from fuzz.codec import random_program
+from fuzz.overlay import load_model
 from fuzz.text import format_program
 from fuzz.timeline import trace_text
 from fuzz.vocabulary import Program
-from fuzz.overlay import load_model
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = 60

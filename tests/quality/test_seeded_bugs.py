@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from fuzz.judge import Judgement, Verdict, judge
+from fuzz.overlay import known_models, load_model
 from fuzz.rules import RULES
 from fuzz.text import load
 from fuzz.vocabulary import Program
-from fuzz.overlay import known_models, load_model
 
 CORPORA = Path(__file__).parents[2] / "corpora"
 PROGRAMS = {p: load(str(p)) for p in sorted(CORPORA.rglob("*.prog"))}

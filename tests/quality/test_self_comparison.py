@@ -8,8 +8,8 @@ from hypothesis import given, settings
 
 from fuzz.codec import random_program
 from fuzz.judge import BOTH, judge, suspicious
-from fuzz.vocabulary import Program
 from fuzz.overlay import load_model
+from fuzz.vocabulary import Program
 from tests.strategies import decoded_programs
 
 STOCK = load_model("stock")

@@ -6,8 +6,8 @@ import pytest
 
 from fuzz.execution import End, Execution, HarnessError, Plan, Run
 from fuzz.invariants import Oracles
-from fuzz.text import parse
 from fuzz.overlay import load_model
+from fuzz.text import parse
 from reference.kvm import Kvm
 from reference.primitives import Steps
 

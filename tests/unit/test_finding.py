@@ -11,9 +11,9 @@ import pytest
 from fuzz import edit
 from fuzz.finding import Finding, FindingError, Kind, count_seen, findings_in, kind_of, load
 from fuzz.judge import judge
+from fuzz.overlay import load_model
 from fuzz.text import parse
 from fuzz.vocabulary import Op
-from fuzz.overlay import load_model
 from tests.unit import samples
 
 

@@ -88,8 +88,8 @@ def test_a_missing_or_undecodable_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "bytes.py").write_bytes(b"x = '\xff'\n")
     with pytest.raises(OverlayError, match="UTF-8"):
         load_model(str(tmp_path / "bytes.py"))
+    (tmp_path / "dir.py").mkdir()
     with pytest.raises(OverlayError, match="cannot be read"):
-        (tmp_path / "dir.py").mkdir()
         load_model(str(tmp_path / "dir.py"))
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from fuzz.finding import Finding
 from fuzz.judge import judge
+from fuzz.overlay import load_model
 from fuzz.report import agreement, benefit_text, compact, op_lines, place, report
 from fuzz.text import parse
-from fuzz.overlay import load_model
 from tests.unit import samples
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "report-stale-spte.txt"

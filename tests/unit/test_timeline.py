@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzz.execution import End
+from fuzz.overlay import load_model
 from fuzz.search import execute
 from fuzz.text import parse
 from fuzz.timeline import PATCHED, REFERENCE, SAME, Taken, align, timeline, trace_text, watch
 from fuzz.vocabulary import Program
-from fuzz.overlay import load_model
 from tests.strategies import decoded_programs
 from tests.unit import samples
 

@@ -16,8 +16,8 @@ import click
 from fuzz.codec import decode, random_program
 from fuzz.execution import Execution, Plan, Run
 from fuzz.judge import suspicious
-from fuzz.vocabulary import Program
 from fuzz.overlay import Model
+from fuzz.vocabulary import Program
 from reference.observer import Observer
 from tools import exits
 from tools.cases import Models

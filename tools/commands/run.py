@@ -13,9 +13,9 @@ import click
 from fuzz.execution import HarnessError
 from fuzz.finding import Finding
 from fuzz.judge import Judgement, Verdict, judge
+from fuzz.overlay import OverlayError
 from fuzz.report import agreement, report
 from fuzz.text import ProgramError
-from fuzz.overlay import OverlayError
 from tools import exits
 from tools.cases import (
     Case,

@@ -7,10 +7,10 @@ from typing import Final
 
 import click
 
+from fuzz.overlay import OverlayError, known_models
 from fuzz.rules import RULES, Rule
 from fuzz.values import unknown
 from fuzz.vocabulary import OPS, PAGE, Arg
-from fuzz.overlay import OverlayError, known_models
 from tools import exits
 from tools.cases import Models
 
