@@ -68,6 +68,7 @@ def size(program: Program) -> tuple[int, int, int, int]:
         for op in (*ops, *program.setup)
         for arg, value in zip(OPS[op.name].args, op.args, strict=True)
     )
+    weight += sum(op.name != "nop" for op in ops)
     weight += program.vcpus + program.frames.bit_length()
     return len(ops) + len(program.setup), len(program.schedule), len(program.actors), weight
 

@@ -18,7 +18,8 @@ from fuzz.digest import state_digest
 from fuzz.vocabulary import SETUP, Op, Preemption, Program
 from reference.kvm import Kvm
 from reference.observer import Observer
-from reference.primitives import Task, Want, WantWakeUp
+from reference.primitives import Task, Want
+from reference.srcu import WantWakeUp
 from reference.state import Vcpu
 
 STEPS_MAX: Final = 20_000
@@ -129,6 +130,19 @@ class _Actor:
         self.counts: dict[str, int] = {}
         self.retries = 0
         self.result: Result = 0
+
+
+def waiting_in_a_circle(kvm: Kvm) -> list[Task]:
+    """The tasks of one circle in which each waits for what the next one holds; empty if none."""
+    for start in kvm.waiting:
+        path: list[Task] = []
+        task: Task | None = start
+        while task is not None and task in kvm.waiting and task not in path:
+            path.append(task)
+            task = next(iter(kvm.waiting[task].holders(kvm)), None)
+        if task is not None and task in path:
+            return path[path.index(task) :]
+    return []
 
 
 class Execution:
@@ -306,7 +320,9 @@ class Execution:
             key = (actor.name, actor.op, places.encode() + state_digest(self.kvm))
             if key in self.seen:
                 left = [a for a in self.actors if a.op < len(a.ops)]
-                self._stuck(End.LIVELOCK, left)
+                # Whoever spins may only be waiting for tasks that wait for each other.
+                circle = waiting_in_a_circle(self.kvm)
+                self._stuck(End.DEADLOCK if circle else End.LIVELOCK, left)
             self.seen.add(key)
         return None
 
@@ -325,7 +341,12 @@ class Execution:
             + (f": waits for {a.want.on(self.kvm)}" if a.want is not None else "")
             for a in actors
         )
-        run.site = "+".join(sorted({a.label for a in actors if a.gen is not None}))
+        circle = waiting_in_a_circle(self.kvm)
+        run.site = "+".join(
+            sorted(
+                {a.label for a in actors if a.gen is not None and (a.task in circle or not circle)}
+            )
+        )
         if any(
             isinstance(a.want, WantWakeUp) and not self.kvm.mn_active_invalidate_count
             for a in actors

@@ -20,12 +20,11 @@ from reference.primitives import (
     RANK_SLOTS,
     RANK_SLOTS_ARCH,
     Mutex,
-    RcuWait,
     RwLock,
-    Srcu,
     Task,
     Want,
 )
+from reference.srcu import RcuWait, Srcu
 from reference.state import INVALID_GPA, GfnToPfnCache, MemorySlot, Memslots, Root, Spte, Vcpu
 from reference.uapi import KVM_USER_MEM_SLOTS_ARM64, KVM_USER_MEM_SLOTS_X86
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reference.primitives import Steps, WantMutex, WantWakeUp
+from reference.primitives import Steps, WantMutex
+from reference.srcu import WantWakeUp
 from reference.state import MemorySlot, Memslots
 from reference.uapi import (
     EEXIST,

@@ -73,10 +73,11 @@ def madvise_vma(kvm: Kvm, vma: Vma, start: int, end: int, advice: str) -> Steps[
         if vma.file is not None or vma.locked:
             return -EINVAL
         yield from kvm.zap_vma_range(start, end)  # assumption: freed pages are taken at once
-    elif advice == "PAGEOUT":
+    elif advice in ("PAGEOUT", "COLD"):
         if vma.locked:
             return -EINVAL
-        if vma.file is None:  # guest_memfd pages are unevictable
+        # COLD marks pages old in user page tables only; guest_memfd pages are unevictable.
+        if advice == "PAGEOUT" and vma.file is None:
             for page in sorted(p for p in kvm.mm.ptes if start <= p < end):
                 yield from kvm.reclaim_page(page, check_young=False)
     elif advice == "GUARD_INSTALL":
@@ -94,7 +95,7 @@ def madvise_vma(kvm: Kvm, vma: Vma, start: int, end: int, advice: str) -> Steps[
             entry = kvm.mm.entries.get(page)
             if entry is not None and entry.kind == "guard":
                 del kvm.mm.entries[page]
-    return 0  # COLD: marks pages old in user page tables only; no notifier
+    return 0
 
 
 def drop_entries(kvm: Kvm, start: int, end: int) -> None:

@@ -81,15 +81,16 @@ def handle_mm_fault(kvm: Kvm, vma: Vma, page: int, write: bool) -> Steps[str]:
     if vma.shared:
         pte.writable = True  # no notifier: nothing becomes less accessible
         return ""
+    vma.anon_vma = True
     return (yield from kvm.wp_page_copy(page, pte))
 
 
 def do_anonymous_page(kvm: Kvm, vma: Vma, page: int, write: bool) -> str:
     """Mirror of do_anonymous_page(), mm/memory.c: a read maps the shared page of zeroes."""
-    vma.anon_vma = True
     if not write:
         kvm.set_pte(page, kvm.zero_page(), False)
         return ""
+    vma.anon_vma = True
     frame = alloc_page(kvm)
     if frame is None:
         return "OOM"

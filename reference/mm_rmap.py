@@ -234,6 +234,7 @@ def memory_failure(kvm: Kvm, frame: Frame) -> Steps[int]:
     if frame.inode is not None:
         result = yield from kvm.kvm_gmem_error_folio(frame.inode, frame)
     else:
+        frame.refs += 1  # page_handle_poison(): the page is never freed
         kvm.watch.page_poisoned(frame)
     frame.lock.unlock()
     return result
@@ -315,7 +316,7 @@ def oom_reap(kvm: Kvm) -> Steps[int]:
     kvm.mmap_lock.read_lock()
     reaped = 0
     for vma in kvm.mm.vmas[:]:
-        if vma.shared or vma.locked:
+        if vma.shared:
             continue
         yield from kvm.zap_vma_range(vma.start, vma.end, False)
         reaped += 1

@@ -1,4 +1,4 @@
-"""Locks, SRCU and wait queues of the step engine, with the checks lockdep would make.
+"""Tasks, steps and locks of the step engine, with the checks lockdep would make.
 
 A model function is a generator.  Each ``yield`` is a step boundary: any other task may run
 there.  What it yields says how to go on:
@@ -85,6 +85,10 @@ class Want:
         """Say in words what is waited for, and who has it."""
         raise NotImplementedError
 
+    def holders(self, kvm: KvmState) -> list[Task]:
+        """The tasks that must move for this one to go on, as far as that is known."""
+        return []
+
 
 class Retry(Want):
     """The task starts over, and lets the others run first."""
@@ -135,6 +139,9 @@ class Mutex:
 
     def holders(self) -> str:
         return self.owner.name if self.owner is not None else ""
+
+    def held_by(self) -> list[Task]:
+        return [self.owner] if self.owner is not None else []
 
 
 class RwLock:
@@ -209,6 +216,9 @@ class RwLock:
             return f"{self.writer.name}(w)"
         return ",".join(f"{task.name}(r)" for task in self.readers)
 
+    def held_by(self) -> list[Task]:
+        return [*self.readers, *([self.writer] if self.writer is not None else [])]
+
 
 def _check_order(kvm: KvmState, task: Task, lock: Mutex | RwLock) -> None:
     """Report a lock taken against the ranks, or a sleeping one taken under a spinning one."""
@@ -234,6 +244,11 @@ class WantMutex(Want):
 
     def on(self, kvm: KvmState) -> str:
         return f"{self.attribute} held by {getattr(kvm, self.attribute).holders()}"
+
+    def holders(self, kvm: KvmState) -> list[Task]:
+        """Whoever holds the lock in any way."""
+        found: list[Task] = getattr(kvm, self.attribute).held_by()
+        return found
 
 
 class WantWrite(WantMutex):
@@ -271,6 +286,9 @@ class WantLock(Want):
     def on(self, kvm: KvmState) -> str:
         return f"{self.lock.name} held by {self.lock.holders()}"
 
+    def holders(self, kvm: KvmState) -> list[Task]:
+        return self.lock.held_by()
+
 
 class WantShared(Want):
     """Waits for the read side of one given RwLock."""
@@ -287,107 +305,5 @@ class WantShared(Want):
     def on(self, kvm: KvmState) -> str:
         return f"{self.lock.name} held by {self.lock.holders()}"
 
-
-class Srcu:
-    """One SRCU domain: readers never wait; synchronize waits for those that were there."""
-
-    __slots__ = ("kvm", "readers", "sections")
-
-    def __init__(self, kvm: KvmState) -> None:
-        self.kvm = kvm
-        self.readers: dict[Task, int] = {}  # task -> number of its current section
-        self.sections = 0
-
-    def read_lock(self) -> None:
-        """Enter a read-side section; sections of one task nest."""
-        task = self.kvm.current
-        if task.srcu_depth == 0:
-            self.sections += 1
-            self.readers[task] = self.sections
-        task.srcu_depth += 1
-
-    def read_unlock(self) -> None:
-        """Leave a read-side section."""
-        task = self.kvm.current
-        if task.srcu_depth == 0:
-            self.kvm.report("lockdep", "srcu", f"{task} leaves an SRCU section it is not in")
-            return
-        task.srcu_depth -= 1
-        if task.srcu_depth == 0:
-            del self.readers[task]
-
-    def synchronize(self, label: str) -> WantSrcu:
-        """What synchronize_srcu() waits for: yield the result."""
-        task = self.kvm.current
-        if task.srcu_depth:
-            self.kvm.report("lockdep", "srcu", f"{task} waits for SRCU inside a section")
-        return WantSrcu(self, dict(self.readers), label)
-
-
-class WantSrcu(Want):
-    """Waits until every reader of a snapshot has left its section."""
-
-    __slots__ = ("snapshot", "srcu")
-
-    def __init__(self, srcu: Srcu, snapshot: dict[Task, int], label: str) -> None:
-        self.label = label
-        self.srcu = srcu
-        self.snapshot = snapshot
-
-    def ready(self, kvm: KvmState) -> bool:
-        """Every section of the snapshot has ended."""
-        readers = self.srcu.readers
-        return all(readers.get(task) != section for task, section in self.snapshot.items())
-
-    def on(self, kvm: KvmState) -> str:
-        """The readers that are still in their section."""
-        readers = self.srcu.readers
-        names = [t.name for t, section in self.snapshot.items() if readers.get(t) == section]
-        return f"SRCU readers {','.join(names)}"
-
-
-class RcuWait:
-    """A wait queue of at most one task (struct rcuwait).
-
-    The sleeper is runnable after wake_up(), not merely once its condition has come true: a
-    wake-up that nobody sends is found as a deadlock.
-    """
-
-    __slots__ = ("kvm", "name", "sleeper", "woken")
-
-    def __init__(self, kvm: KvmState, name: str) -> None:
-        self.kvm = kvm
-        self.name = name
-        self.sleeper: Task | None = None
-        self.woken = False
-
-    def prepare(self) -> None:
-        """prepare_to_rcuwait(): from here on a wake-up is not lost."""
-        if self.sleeper is not None:
-            self.kvm.WARN_ON("rcuwait: a second waiter")
-        self.sleeper = self.kvm.current
-        self.woken = False
-
-    def finish(self) -> None:
-        """finish_rcuwait()."""
-        self.sleeper = None
-
-    def wake_up(self) -> None:
-        """rcuwait_wake_up()."""
-        self.woken = True
-
-
-class WantWakeUp(Want):
-    """Waits to be woken on a RcuWait."""
-
-    __slots__ = ("queue",)
-
-    def __init__(self, queue: RcuWait, label: str) -> None:
-        self.label = label
-        self.queue = queue
-
-    def ready(self, kvm: KvmState) -> bool:
-        return self.queue.woken
-
-    def on(self, kvm: KvmState) -> str:
-        return f"a wake-up of {self.queue.name}"
+    def holders(self, kvm: KvmState) -> list[Task]:
+        return self.lock.held_by()

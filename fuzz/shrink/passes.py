@@ -65,7 +65,7 @@ def blank_ops(program: Program) -> Iterator[Program]:
     nop = Op("nop")
     for actor in program.actors:
         for at, op in enumerate(actor.ops):
-            if op.name != "nop" and OPS[op.name].args:
+            if op.name != "nop":
                 yield edit.with_op(program, actor.name, at, nop)
 
 

@@ -7,7 +7,8 @@ import pytest
 from reference.features import Profile
 from reference.kvm import Kvm
 from reference.observer import Observer
-from reference.primitives import Mutex, RwLock, Task, WantLock, WantRead, WantWakeUp, WantWrite
+from reference.primitives import Mutex, RwLock, Task, WantLock, WantRead, WantWrite
+from reference.srcu import WantWakeUp
 
 
 @pytest.fixture
