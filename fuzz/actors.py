@@ -15,7 +15,7 @@ from reference.kvm import Kvm
 from reference.memslots import UserRegion
 from reference.primitives import Steps, Task, Want
 from reference.state import Vcpu
-from reference.uapi import ERRNO_NAMES, PAGE_SHIFT
+from reference.uapi import EIO, ERRNO_NAMES, PAGE_SHIFT
 
 Result = int | str
 Run = Callable[..., "Steps[Result]"]
@@ -117,6 +117,18 @@ _VCPUS: Final[dict[str, Callable[..., Any]]] = {
 }
 
 
+# Ioctls of a VM that KVM_BUG() has killed answer EIO (kvm_vm_ioctl(), virt/kvm/kvm_main.c).
+_KVM_IOCTLS: Final = frozenset(_VCPUS) | {
+    "create_gmem",
+    "set_region",
+    "set_region1",
+    "get_dirty_log",
+    "clear_dirty_log",
+    "set_attributes",
+    "enable_manual_dirty_log",
+}
+
+
 def start_op(
     kvm: Kvm, task: Task, vcpu: Vcpu | None, op: Op
 ) -> Generator[str | Want, None, Result]:
@@ -127,6 +139,8 @@ def start_op(
     name, args = op.name, op.args
     if kvm.mm_dead and (vcpu is not None or task.name.startswith(("vmm", "setup"))):
         return _value("killed")
+    if kvm.dead and name in _KVM_IOCTLS:
+        return _value(-EIO)
     if vcpu is not None and name in _VCPUS:
         return _VCPUS[name](kvm, vcpu, *args)  # type: ignore[no-any-return]
     if name in _TASKS:

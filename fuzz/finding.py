@@ -19,6 +19,7 @@ from typing import Any, Final
 from fuzz import edit
 from fuzz.execution import Run
 from fuzz.judge import (
+    EQUIVALENCE,
     PATCHED_ONLY,
     STUCK_RULES,
     Broken,
@@ -38,7 +39,6 @@ FORMAT: Final = 1
 PROGRAM: Final = "program.prog"
 REPORT: Final = "report.txt"
 DATA: Final = "finding.json"
-EQUIVALENCE: Final = "equivalence"
 TELLING_RESULTS_MAX: Final = 8
 
 

@@ -34,6 +34,7 @@ class Verdict(IntEnum):
     INVARIANT = 5
 
 
+EQUIVALENCE: Final = "equivalence"
 PATCHED_ONLY: Final = "patched-only"
 REFERENCE_ONLY: Final = "reference-only"
 BOTH: Final = "both"
@@ -165,6 +166,12 @@ def compare(
         for key, text in old.items():
             if key not in new:
                 result.broken.append(_broken(key, REFERENCE_ONLY, text, ours, patched=False))
+        for difference in differences(program, ours, theirs, patched.promises)[:1]:
+            result.differing = [difference]
+            text = str(difference)
+            result.broken.append(
+                Broken(EQUIVALENCE, difference.kind, PATCHED_ONLY, text, "at the end", True)
+            )
         result.verdict = _worst(result.broken)
         return result
     if End.BUDGET in (ours.end, theirs.end):
@@ -195,24 +202,38 @@ def _settle(result: Judgement, reference: Model, patched: Model, runs_max: int) 
         if b.side == BOTH or (b.rule == "gmem-survival" and b.patched):
             settled.append(b)  # nobody but a patch promises survival: nothing to look for
             continue
+        if b.rule == EQUIVALENCE:
+            if any(s.side in (PATCHED_ONLY, UNSETTLED) for s in settled):
+                continue  # a consequence of the rule that the patch breaks
+            answer = _search_outcome(result, reference, patched, runs_max)
+            result.evidence = str(answer)
+            if answer.found is None and answer.complete:
+                settled.append(_with_answer(b, answer))
+            continue
         other = reference if b.patched else patched
         answer = search(program, other, _breaks(b.rule, b.site), runs_max)
         settled.append(_with_answer(b, answer))
     result.broken = settled
     if result.verdict is Verdict.DIVERGE:
-        theirs = result.patched
-        answer = search(
-            program,
-            reference,
-            lambda run: not differences(program, run, theirs, patched.promises),
-            runs_max,
-        )
+        answer = _search_outcome(result, reference, patched, runs_max)
         result.evidence = str(answer)
         if answer.found is not None:
             result.verdict = Verdict.AGREE
             result.evidence = f"the reference does the same under another schedule; {answer}"
         elif not answer.complete:
             result.verdict = Verdict.INCONCLUSIVE
+
+
+def _search_outcome(
+    result: Judgement, reference: Model, patched: Model, runs_max: int
+) -> SearchResult:
+    """Look for a schedule under which the reference ends as the patched run at hand did."""
+    program, theirs, promises = result.program, result.patched, patched.promises
+
+    def same(run: Run) -> bool:
+        return not differences(program, run, theirs, promises)
+
+    return search(program, reference, same, runs_max)
 
 
 def _breaks(rule: str, site: str) -> Callable[[Run], bool]:

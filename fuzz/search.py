@@ -18,7 +18,7 @@ from fuzz.overlay import Model
 from fuzz.vocabulary import SETUP, Preemption, Program
 from reference.kvm import Kvm
 
-RUNS_MAX: Final = 4000
+RUNS_MAX: Final = 10_000
 PREEMPTIONS_MIN: Final = 2
 
 

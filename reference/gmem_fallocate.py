@@ -19,6 +19,7 @@ from reference.uapi import (
     EOPNOTSUPP,
     FALLOC_FL_KEEP_SIZE,
     FALLOC_FL_PUNCH_HOLE,
+    FALLOC_FL_SUPPORTED_MASK,
     LARGEST_FILE,
     PAGE_MASK,
     PAGE_SHIFT,
@@ -35,13 +36,13 @@ def kvm_gmem_fallocate(kvm: Kvm, fd: int, mode: int, offset: int, length: int) -
         return -EBADF
     if offset < 0 or length <= 0 or offset > LARGEST_FILE:
         return -EINVAL
-    if mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE):
+    if mode & ~FALLOC_FL_SUPPORTED_MASK:
         return -EOPNOTSUPP
     if mode & FALLOC_FL_PUNCH_HOLE and not mode & FALLOC_FL_KEEP_SIZE:
         return -EOPNOTSUPP
     if offset + length > LARGEST_FILE:
         return -EFBIG
-    if not mode & FALLOC_FL_KEEP_SIZE:
+    if not mode & FALLOC_FL_KEEP_SIZE or mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE):
         return -EOPNOTSUPP
     if offset & PAGE_MASK or length & PAGE_MASK:
         return -EINVAL

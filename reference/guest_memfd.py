@@ -82,9 +82,10 @@ def kvm_gmem_prepare(
     binding is live when this returns, which is before the slot can be seen.
     """
     file = kvm.fds.get(fd)
-    if fd == -2 or (fd >= 0 and file is None) or fd == -1:
+    if fd == -2 or (fd >= 0 and file is None):
         return None, -EBADF
-    if file is None:  # a descriptor of another kind, or another VM's guest_memfd
+    # A descriptor of another kind (0 when the field is not given), or another VM's guest_memfd.
+    if file is None:
         return None, -EINVAL
     start = offset >> PAGE_SHIFT
     if offset & PAGE_MASK or start + slot.npages > file.inode.npages:

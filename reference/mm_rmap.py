@@ -195,6 +195,8 @@ def ksm_merge(kvm: Kvm, page: int, other: int) -> Steps[int]:
     frame, old = kept.frame, gone.frame
     if not (frame.anon and old.anon) or frame.poisoned or old.poisoned:
         return -EBUSY
+    if kvm.zero_frame in (frame, old):
+        return -EBUSY
     frame.refs += 1
     yield from kvm.kvm_mmu_notifier_invalidate_range_start(page, page + 1)
     yield "write_protect_page.pte"

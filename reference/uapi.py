@@ -56,6 +56,7 @@ KVM_USER_MEM_SLOTS_ARM64: Final = 32767
 
 FALLOC_FL_KEEP_SIZE: Final = 1
 FALLOC_FL_PUNCH_HOLE: Final = 2
+FALLOC_FL_SUPPORTED_MASK: Final = 0xFB  # all but NO_HIDE_STALE, include/linux/falloc.h
 
 PROT_READ: Final = 1
 PROT_WRITE: Final = 2

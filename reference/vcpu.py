@@ -105,6 +105,10 @@ def kvm_vcpu_run(
         elif result not in (RET_PF_FIXED, RET_PF_SPURIOUS):
             kvm.srcu.read_unlock()
             return exit_result(result)
+        if kvm.current.task_work:  # xfer_to_guest_mode_handle_work(): with SRCU dropped
+            kvm.srcu.read_unlock()
+            yield from kvm.task_work_run()
+            kvm.srcu.read_lock()
         yield from kvm.vcpu_enter_guest(vcpu, as_id, l2)
 
 
