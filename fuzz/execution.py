@@ -273,14 +273,13 @@ class Execution:
     def _op_done(self, actor: _Actor, result: Result) -> _Actor | None:
         """An op's generator is exhausted: keep its result, and run its task work if any."""
         kvm = self.kvm
+        self.run_.results.setdefault((actor.name, actor.op), result_text(result))
+        if actor.task.task_work:  # on the way to user space, in the same step
+            actor.gen = kvm.task_work_run()  # type: ignore[assignment]
+            return self._turn(actor)
+        self.run_.steps += 1
         if self.recorder is not None:
             self.recorder.step(kvm, actor.name, actor.op, actor.label)
-        self.run_.steps += 1
-        self.run_.results.setdefault((actor.name, actor.op), result_text(result))
-        if actor.task.task_work:
-            actor.gen = kvm.task_work_run()  # type: ignore[assignment]
-            actor.label = "task_work_run"
-            return self._turn(actor)
         if actor.task.held or actor.task.srcu_depth:
             self._left_with_locks(actor)
         kvm.busy.discard(actor.task)

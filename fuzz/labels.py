@@ -13,8 +13,7 @@ STEP_LABELS: Final[Mapping[str, tuple[str, ...]]] = {
         "kvm_gmem_invalidate_end.mmu_lock", "kvm_gmem_invalidate_start.flush",
         "kvm_gmem_invalidate_start.mmu_lock", "kvm_gmem_release.evict",
         "kvm_gmem_release.invalidate_lock", "kvm_gmem_release.slots_lock",
-        "kvm_tdp_mmu_zap_leafs.cond_resched", "task_work_run",
-        "truncate_inode_pages_range.folio_lock",
+        "kvm_tdp_mmu_zap_leafs.cond_resched", "truncate_inode_pages_range.folio_lock",
     ),
     "fallocate": (
         "gfn_to_pfn_cache_invalidate_start.gpc_lock", "gfn_to_pfn_cache_invalidate_start.write",
@@ -71,8 +70,8 @@ STEP_LABELS: Final[Mapping[str, tuple[str, ...]]] = {
         "kvm_handle_hva_range.flush", "kvm_handle_hva_range.mmu_lock",
         "kvm_handle_hva_range.srcu", "kvm_mmu_notifier_invalidate_range_end.count",
         "kvm_mmu_notifier_invalidate_range_start.count", "kvm_tdp_mmu_zap_leafs.cond_resched",
-        "kvm_tdp_mmu_zap_leafs.relock", "kvm_tdp_mmu_zap_leafs.resched", "task_work_run",
-        "tlb_finish_mmu.free", "truncate_inode_pages_range.folio_lock", "unmap_vmas.zap_ptes",
+        "kvm_tdp_mmu_zap_leafs.relock", "kvm_tdp_mmu_zap_leafs.resched", "tlb_finish_mmu.free",
+        "truncate_inode_pages_range.folio_lock", "unmap_vmas.zap_ptes",
     ),
     "munmap": (
         "do_munmap.mmap_lock", "gfn_to_pfn_cache_invalidate_start.gpc_lock",
@@ -82,8 +81,7 @@ STEP_LABELS: Final[Mapping[str, tuple[str, ...]]] = {
         "kvm_handle_hva_range.flush", "kvm_handle_hva_range.mmu_lock",
         "kvm_handle_hva_range.srcu", "kvm_mmu_notifier_invalidate_range_end.count",
         "kvm_mmu_notifier_invalidate_range_start.count", "kvm_tdp_mmu_zap_leafs.cond_resched",
-        "task_work_run", "tlb_finish_mmu.free", "truncate_inode_pages_range.folio_lock",
-        "unmap_vmas.zap_ptes",
+        "tlb_finish_mmu.free", "truncate_inode_pages_range.folio_lock", "unmap_vmas.zap_ptes",
     ),
     "mremap": (
         "do_munmap.mmap_lock", "gfn_to_pfn_cache_invalidate_start.gpc_lock",
@@ -377,7 +375,7 @@ STEP_LABELS: Final[Mapping[str, tuple[str, ...]]] = {
         "exit_mmap.last_user", "exit_mmap.unmap", "kvm_flush_shadow_all.mmu_lock",
         "kvm_gmem_invalidate_end.mmu_lock", "kvm_gmem_invalidate_start.mmu_lock",
         "kvm_gmem_release.evict", "kvm_gmem_release.invalidate_lock",
-        "kvm_gmem_release.slots_lock", "kvm_mmu_notifier_release.srcu", "task_work_run",
+        "kvm_gmem_release.slots_lock", "kvm_mmu_notifier_release.srcu",
         "truncate_inode_pages_range.folio_lock",
     ),
     "fail_next": (
