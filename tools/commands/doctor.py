@@ -26,14 +26,14 @@ PACKAGES: Final = (
     ("rich", "rich", "tables and progress"),
     ("hypothesis", "hypothesis", "property tests"),
     ("pytest", "pytest", "tests and *.prog files as tests"),
-    ("atheris", "atheris", "coverage-guided fuzzing; random runs do without"),
-    ("elftools", "pyelftools", "reading DWARF of kernels and of the C models"),
+    ("atheris", "atheris", "nothing yet; coverage-guided campaigns will need it"),
+    ("elftools", "pyelftools", "nothing yet; the C port will need it"),
 )
 PROGRAMS: Final = (
-    ("clang", "C models and the lab's tests; gcc will do too"),
-    ("gcc", "C models and the lab's tests; clang will do too"),
-    ("qemu-system-x86_64", "the lab: real x86 kernels"),
-    ("qemu-system-aarch64", "the lab: real arm64 kernels"),
+    ("clang", "nothing yet; the C port will need it or gcc"),
+    ("gcc", "nothing yet; the C port will need it or clang"),
+    ("qemu-system-x86_64", "nothing yet; the lab will need it for x86 kernels"),
+    ("qemu-system-aarch64", "nothing yet; the lab will need it for arm64 kernels"),
 )
 VERSION_SECONDS_MAX: Final = 10
 
@@ -89,7 +89,7 @@ def doctor() -> int:
     kvm = Path("/dev/kvm").exists()
     _line("/dev/kvm", "present" if kvm else "missing", "nothing: never used", True)
     _line("cores", str(_cores()), "one run uses one core", True)
-    _line("memory", _memory(), "0.5 GiB for fuzzing, 4 GiB for the lab", True)
+    _line("memory", _memory(), "0.5 GiB for fuzzing", True)
     return exits.CLEAN
 
 
