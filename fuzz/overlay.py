@@ -8,6 +8,7 @@ start with an underscore are the file's own.
     SUMMARY = "one line that says what the change is"
     PROMISES = ("gmem-survival",)   # rules that only this model must keep; optional
     EDITS = (("kvm_mmu_invalidate_end", "old line", "new line"),)   # optional
+    BASE = "seed"                   # change this model instead of the reference; optional
 """
 
 from __future__ import annotations
@@ -80,10 +81,12 @@ def load_model(name: str) -> Model:
 
 def _build(name: str, path: Path) -> Model:
     module = _import(path)
+    base = _base(name, module, path)
     changes: dict[str, Any] = {}
     for function, old, new in _edits(module, path):
-        base = changes.get(function) or _model_function(function, path, 1)
-        changes[function] = rewrite(base, old, new, where=str(path))
+        _model_function(function, path, 1)
+        current = changes.get(function) or getattr(base.kvm if base else Kvm, function)
+        changes[function] = rewrite(current, old, new, where=str(path))
     for key, value in vars(module).items():
         if not isinstance(value, FunctionType) or value.__module__ != module.__name__:
             continue
@@ -96,14 +99,26 @@ def _build(name: str, path: Path) -> Model:
         raise OverlayError(
             f"{path}:1:1: replaces no model function; define one by its name in reference/kvm.py"
         )
-    promises = _promises(module, path)
+    promises = _promises(module, path, base.promises if base else ())
     summary = str(getattr(module, "SUMMARY", "")) or _first_line(module)
-    kvm = type(f"Kvm_{path.stem}", (Kvm,), {"__slots__": (), **changes})
-    return Model(name, kvm, summary, promises, tuple(sorted(changes)))
+    parent = base.kvm if base else Kvm
+    kvm = type(f"Kvm_{path.stem}", (parent,), {"__slots__": (), **changes})
+    replaced = {*changes, *(base.replaced if base else ())}
+    return Model(name, kvm, summary, promises, tuple(sorted(replaced)))
 
 
-def _promises(module: ModuleType, path: Path) -> tuple[str, ...]:
-    promises = getattr(module, "PROMISES", ())
+def _base(name: str, module: ModuleType, path: Path) -> Model | None:
+    """The model that this one changes further, when it names one."""
+    base = getattr(module, "BASE", None)
+    if base is None:
+        return None
+    if base == name or base not in known_models():
+        raise OverlayError(f"{path}:1:1: BASE is {base!r}; want the name of another known model")
+    return load_model(base)
+
+
+def _promises(module: ModuleType, path: Path, inherited: tuple[str, ...]) -> tuple[str, ...]:
+    promises = getattr(module, "PROMISES", inherited)
     if not isinstance(promises, tuple):
         raise OverlayError(f"{path}:1:1: PROMISES must be a tuple of rule names")
     for promise in promises:

@@ -3,29 +3,12 @@
 The walk ends at the first gmem-only slot: slots behind it in HVA order are not invalidated.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable
-
-from reference import mmu_notifier
-from reference.kvm import Kvm
-from reference.state import (
-    HvaRange,
-    MemorySlot,
-    Memslots,
-    kvm_memslot_is_gmem_only,
-    kvm_slot_has_gmem,
-)
-
 SUMMARY = "break for continue"
-PROMISES = ("gmem-survival",)
-
-
-def kvm_for_each_memslot_in_hva_range(
-    kvm: Kvm, slots: Memslots, hva_range: HvaRange
-) -> Iterable[MemorySlot]:
-    """Mirror of the patched loop in kvm_handle_hva_range(), virt/kvm/kvm_main.c, with a mistake."""
-    for slot in mmu_notifier.kvm_for_each_memslot_in_hva_range(kvm, slots, hva_range):
-        if kvm_slot_has_gmem(slot) and kvm_memslot_is_gmem_only(slot):
-            break
-        yield slot
+BASE = "seed"
+EDITS = (
+    (
+        "kvm_for_each_memslot_in_hva_range",
+        "continue",
+        "break",
+    ),
+)

@@ -43,6 +43,13 @@ def test_the_seed_overlay_replaces_one_function_in_about_the_size_of_the_patch()
     assert len(code) <= 8
 
 
+def test_a_file_may_change_another_model_further(tmp_path: Path) -> None:
+    model = load_model(str(write(tmp_path, 'BASE = "seed"\n' + GOOD)))
+    assert model.replaced == ("kvm_for_each_memslot_in_hva_range", "young_leaves")
+    assert model.promises == load_model("seed").promises
+    assert issubclass(model.kvm, load_model("seed").kvm)
+
+
 def test_two_files_of_one_name_are_two_models(tmp_path: Path) -> None:
     first = load_model(str(write(tmp_path, GOOD)))
     (tmp_path / "other").mkdir()
@@ -67,6 +74,7 @@ def test_two_files_of_one_name_are_two_models(tmp_path: Path) -> None:
         ("X = 1\n", ":1:1: replaces no model function"),
         ("EDITS = (('young_leaves', 'no such line', ''),)\n", "holds 'no such line' 0 times"),
         ("EDITS = ('young_leaves',)\n", "EDITS holds 'young_leaves'; want (function, old, new)"),
+        ("BASE = 'sed'\n" + GOOD, "BASE is 'sed'; want the name of another known model"),
         ("EDITS = 7\n", "EDITS must be a tuple"),
         ("PROMISES = ('gmem-survivl',)\n" + GOOD, "did you mean 'gmem-survival'"),
         ("\0", "is not Python"),
