@@ -11,7 +11,7 @@ from typing import Any
 
 from fuzz.execution import Run
 from reference.kvm import Kvm
-from reference.state import INVALID_GPA
+from reference.state import INVALID_GPA, kvm_memslot_is_gmem_only
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,21 @@ def _user_memory(kvm: Kvm) -> dict[int, int]:
         if entry.kind in ("swap", "swapcache", "migration"):
             memory[page] = entry.content if entry.frame is None else entry.frame.content
     return memory
+
+
+def young_leaves(ours: Kvm, theirs: Kvm) -> list[tuple[str, bool, bool]]:
+    """Accessed state of ordinary slots' leaves that both sides have: (where, ours, theirs)."""
+    found: list[tuple[str, bool, bool]] = []
+    for root in ours.roots:
+        twin = next((r for r in theirs.roots if (r.as_id, r.l2) == (root.as_id, root.l2)), None)
+        if twin is None or root.invalid or twin.invalid:
+            continue
+        for gfn in sorted(root.sptes.keys() & twin.sptes.keys()):
+            slot = ours.gfn_to_memslot(root.as_id, gfn)
+            if slot is not None and not kvm_memslot_is_gmem_only(slot):
+                where = f"young bit of gfn {gfn:#x}"
+                found.append((where, root.sptes[gfn].accessed, twin.sptes[gfn].accessed))
+    return found
 
 
 def guest_memory(ours: Kvm, theirs: Kvm) -> list[tuple[str, int | None, int | None]]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fuzz.execution import Run
-from fuzz.outcome import final_state, guest_memory
+from fuzz.outcome import final_state, guest_memory, young_leaves
 from fuzz.vocabulary import MEM_FLAGS, PAGE, SETUP, Op, Program
 
 YOUNG_OPS: Final = frozenset({"clear_young", "test_young", "clear_flush_young"})
@@ -74,6 +74,10 @@ def differences(
         if value != other:
             kind = "final guest memory"
             found.append(Difference(kind, f"final {where}", repr(value), repr(other)))
+    for where, accessed, other_accessed in young_leaves(ours.kvm, theirs.kvm):
+        if accessed != other_accessed:
+            kind = "final young bits"
+            found.append(Difference(kind, f"final {where}", repr(accessed), repr(other_accessed)))
     return found
 
 

@@ -229,12 +229,17 @@ def kvm_set_memslot(
 def kvm_replace_memslot(kvm: Kvm, old: MemorySlot | None, new: MemorySlot | None) -> None:
     """Mirror of kvm_replace_memslot(), virt/kvm/kvm_main.c: edits the inactive set."""
     slot = old if old is not None else new
-    assert slot is not None
-    as_id = slot.as_id
-    inactive = kvm.kvm_get_inactive_memslots(as_id)
+    if slot is None:
+        kvm.WARN_ON("kvm_replace_memslot: neither old nor new")
+        return
+    if old is not None and new is not None and old.as_id != new.as_id:
+        kvm.WARN_ON("kvm_replace_memslot: address spaces differ")
+    inactive = kvm.kvm_get_inactive_memslots(slot.as_id)
     if old is not None:
         inactive.slots.pop(old.id, None)
     if new is not None:
+        if any(s.base_gfn == new.base_gfn for s in inactive.slots.values()):
+            kvm.KVM_BUG_ON("kvm_insert_gfn_node: two slots with one base_gfn")
         inactive.slots[new.id] = new
 
 
@@ -360,6 +365,8 @@ def kvm_commit_memory_region(
         assert new is not None
         kvm.nr_memslot_pages += new.npages
     elif old is not None and change == DELETE:
+        if kvm.nr_memslot_pages < old.npages:
+            kvm.WARN_ON("kvm_commit_memory_region: more pages deleted than there were")
         kvm.nr_memslot_pages -= old.npages
     if change == FLAGS_ONLY and old is not None and new is not None:
         yield from kvm.kvm_mmu_slot_apply_flags(old, new)

@@ -7,11 +7,13 @@ It only looks: nothing is started except compilers and emulators asked for their
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -75,23 +77,41 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-@click.command()
-def doctor() -> int:
-    """Say what this machine can run; always exits with 0."""
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked for, and what needs it."""
+
+    name: str
+    found: str
+    use: str
+    ok: bool
+
+
+def checks() -> list[Check]:
+    """Everything that the doctor looks at."""
     new_enough = sys.version_info >= (3, 11)
-    _line("python", platform.python_version(), "everything; 3.11 or newer", new_enough)
+    done = [Check("python", platform.python_version(), "everything; 3.11 or newer", new_enough)]
     for name, package, use in PACKAGES:
-        found = _module(name, package)
-        _line(package, found or "missing", use, bool(found))
+        version = _module(name, package)
+        done.append(Check(package, version or "missing", use, bool(version)))
     for name, use in PROGRAMS:
-        found = _program(name)
-        _line(name, found or "missing", use, bool(found))
-    kvm = Path("/dev/kvm").exists()
-    _line("/dev/kvm", "present" if kvm else "missing", "nothing: never used", True)
-    _line("cores", str(_cores()), "one run uses one core", True)
-    _line("memory", _memory(), "0.5 GiB for fuzzing", True)
+        version = _program(name)
+        done.append(Check(name, version or "missing", use, bool(version)))
+    kvm = "present" if Path("/dev/kvm").exists() else "missing"
+    done.append(Check("/dev/kvm", kvm, "nothing: never used", True))
+    done.append(Check("cores", str(_cores()), "one run uses one core", True))
+    done.append(Check("memory", _memory(), "0.5 GiB for fuzzing", True))
+    return done
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def doctor(as_json: bool) -> int:
+    """Say what this machine can run; always exits with 0."""
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in checks()], indent=2))
+        return exits.CLEAN
+    for check in checks():
+        mark = "ok" if check.ok else "--"
+        click.echo(f"{mark}  {check.name:<20} {check.found:<44} {check.use}")
     return exits.CLEAN
-
-
-def _line(name: str, found: str, use: str, good: bool) -> None:
-    click.echo(f"{'ok' if good else '--'}  {name:<20} {found:<44} {use}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
+from dataclasses import asdict
 from typing import Final
 
 import click
@@ -20,16 +22,21 @@ NAMES_MAX: Final = 6
 
 @click.command()
 @click.argument("rule", required=False)
-def explain(rule: str | None) -> int:
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def explain(rule: str | None, as_json: bool) -> int:
     """Say what a rule protects, what happens otherwise, and where the kernel claims it."""
+    if rule is not None and rule not in RULES:
+        click.echo(f"{unknown('rule', rule, RULES)} (gmemdiff explain lists all)", err=True)
+        return exits.BAD_INPUT
+    if as_json:
+        chosen = RULES.values() if rule is None else [RULES[rule]]
+        click.echo(json.dumps([asdict(each) for each in chosen], indent=2))
+        return exits.CLEAN
     if rule is None:
         width = max(len(slug) for slug in RULES) + 2
         for each in RULES.values():
             _wrapped(f"{each.slug:<{width}}{each.holds}", width)
         return exits.CLEAN
-    if rule not in RULES:
-        click.echo(f"{unknown('rule', rule, RULES)} (gmemdiff explain lists all)", err=True)
-        return exits.BAD_INPUT
     _explain(RULES[rule])
     return exits.CLEAN
 
@@ -54,10 +61,12 @@ def _wrapped(text: str, indent: int) -> None:
 
 
 @click.command()
-def models() -> int:
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def models(as_json: bool) -> int:
     """List the models: what each changes, and what it promises."""
     loader = Models()
     code = exits.CLEAN
+    listed: list[dict[str, object]] = []
     for name in known_models():
         try:
             model = loader.get(name)
@@ -65,18 +74,34 @@ def models() -> int:
             click.echo(str(error), err=True)
             code = exits.BAD_INPUT
             continue
+        if as_json:
+            listed.append(
+                {
+                    "name": name,
+                    "summary": model.summary,
+                    "replaces": model.replaced,
+                    "promises": model.promises,
+                }
+            )
+            continue
         click.echo(name)
         _wrapped(f"  {model.summary}", 2)
         if model.replaced:
             _wrapped(f"  replaces: {', '.join(model.replaced)}", 4)
         if model.promises:
             _wrapped(f"  promises: {', '.join(model.promises)}", 4)
+    if as_json:
+        click.echo(json.dumps(listed, indent=2))
     return code
 
 
 @click.command()
-def ops() -> int:
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def ops(as_json: bool) -> int:
     """List the ops of the language, with their arguments."""
+    if as_json:
+        click.echo(json.dumps([asdict(spec) for spec in OPS.values()], indent=2))
+        return exits.CLEAN
     for spec in OPS.values():
         click.echo(f"{spec.name}   ({', '.join(spec.actors)})")
         _wrapped(f"  {spec.help}", 2)
