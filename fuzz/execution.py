@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from fuzz.actors import Result, result_text, start_op
 from fuzz.digest import state_digest
+from fuzz.overlay import OverlayError, line_in_overlay
 from fuzz.vocabulary import SETUP, Op, Preemption, Program
 from reference.kvm import Kvm
 from reference.observer import Observer
@@ -197,8 +198,11 @@ class Execution:
         except HarnessError:
             raise
         except Exception as error:
-            at = actor if actor is not None else self.setup
+            at = self.now if self.now is not None else self.setup
             where = f"{at.name}[{at.op}] at {at.label}"
+            line = line_in_overlay(type(self.kvm), error)
+            if line:
+                raise OverlayError(f"{line}:1: {error!r} while {where} runs it") from error
             raise HarnessError(f"{type(error).__name__} in {where}: {error}") from error
         if run.end is End.FINISHED:
             left = [a for a in self.actors if a.op < len(a.ops)]

@@ -102,7 +102,8 @@ def _build(name: str, path: Path) -> Model:
     promises = _promises(module, path, base.promises if base else ())
     summary = str(getattr(module, "SUMMARY", "")) or _first_line(module)
     parent = base.kvm if base else Kvm
-    kvm = type(f"Kvm_{path.stem}", (parent,), {"__slots__": (), **changes})
+    body = {"__slots__": (), "overlay_file": None if name in known_models() else str(path)}
+    kvm = type(f"Kvm_{path.stem}", (parent,), {**body, **changes})
     replaced = {*changes, *(base.replaced if base else ())}
     return Model(name, kvm, summary, promises, tuple(sorted(replaced)))
 
@@ -153,13 +154,26 @@ def _import(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        line = _line_in(error, path)
+        line = _line_in(error, path) or 1
         raise OverlayError(f"{path}:{line}:1: fails when loaded: {error!r}") from error
     return module
 
 
-def _line_in(error: BaseException, path: Path) -> int:
-    line, traceback = 1, error.__traceback__
+def line_in_overlay(model: type[Kvm], error: BaseException) -> str:
+    """``FILE.py:LINE`` when an error came out of a user's overlay, else nothing.
+
+    A crash in the project's own code is ours to explain; one in a user's file is the user's.
+    """
+    path = getattr(model, "overlay_file", None)
+    if path is None:
+        return ""
+    line = _line_in(error, path)
+    return f"{path}:{line}" if line else ""
+
+
+def _line_in(error: BaseException, path: Path | str) -> int:
+    """The last line of a file that an error passed through; 0 for none."""
+    line, traceback = 0, error.__traceback__
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == str(path):
             line = traceback.tb_lineno

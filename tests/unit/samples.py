@@ -42,10 +42,6 @@ WRONG_STAT: Final = """\
 def child_exit(kvm):
     return 7
 """
-BROKEN: Final = """\
-def child_exit(kvm):
-    raise RuntimeError("injected")
-"""
 CHILD_EXIT: Final = """\
 gmemdiff 1
 profile: v7.2 arm64

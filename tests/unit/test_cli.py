@@ -12,6 +12,7 @@ import pytest
 
 from fuzz.random_run import Hunt
 from fuzz.text import parse
+from reference.kvm import Kvm
 from tests.unit import samples
 from tests.unit.samples import with_header, write
 from tools import cli, exits
@@ -138,13 +139,17 @@ def test_wrong_arguments_are_exit_code_2(arguments: list[str]) -> None:
     assert gmemdiff(*arguments) == exits.BAD_INPUT
 
 
+def injected(*_: object) -> int:
+    raise RuntimeError("injected")
+
+
 def test_a_failing_model_is_exit_code_3_and_the_others_still_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    overlay = write(tmp_path, "broken.py", samples.BROKEN)
+    monkeypatch.setattr(Kvm, "child_exit", injected)
     write(tmp_path, "a.prog", samples.CHILD_EXIT)
     write(tmp_path, "b.prog", samples.AGREE)
-    assert gmemdiff("run", tmp_path, "--patched", overlay) == exits.INTERNAL
+    assert gmemdiff("run", tmp_path) == exits.INTERNAL
     out, err = capsys.readouterr()
     assert "a.prog: internal error: RuntimeError in vmm0[0] at begin: injected" in err
     assert "b.prog: agree" in out
@@ -246,12 +251,11 @@ def test_random_keeps_what_it_finds_so_that_check_passes(
 
 
 def test_an_internal_error_in_a_random_run_keeps_the_program(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = "def kvm_gmem_create(kvm, fd, size, flags):\n    raise RuntimeError('injected')\n"
-    overlay = write(tmp_path, "broken.py", text)
+    monkeypatch.setattr(Kvm, "kvm_gmem_create", injected)
     out = tmp_path / "f"
-    assert gmemdiff("random", "--count", 50, "--patched", overlay, "--out", out) == exits.INTERNAL
+    assert gmemdiff("random", "--count", 50, "--out", out) == exits.INTERNAL
     (kept,) = out.glob("internal-error-*.prog")
     assert f"{kept}: internal error: RuntimeError in setup[0]" in capsys.readouterr().err
 

@@ -9,6 +9,7 @@ import pytest
 from fuzz.overlay import OverlayError, known_models, load_model, rewrite
 from reference import mmu_notifier
 from reference.kvm import Kvm
+from tools.cli import main
 
 GOOD = """
 SUMMARY = "never young"
@@ -48,6 +49,18 @@ def test_a_file_may_change_another_model_further(tmp_path: Path) -> None:
     assert model.replaced == ("kvm_for_each_memslot_in_hva_range", "young_leaves")
     assert model.promises == load_model("seed").promises
     assert issubclass(model.kvm, load_model("seed").kvm)
+
+
+def test_a_crash_in_a_users_overlay_names_its_line_and_is_no_internal_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "def young_leaves(kvm, gfn_range, clear):\n    return kvm.nothing_of_that_name\n"
+    path = write(tmp_path, text)
+    program = Path(__file__).parents[2] / "corpora" / "good_bad" / "good_young-lost.prog"
+    assert main(["run", str(program), "--patched", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert f"{path}:2:1: AttributeError" in error
+    assert "kthread0[0]" in error
 
 
 def test_two_files_of_one_name_are_two_models(tmp_path: Path) -> None:
