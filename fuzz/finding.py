@@ -1,19 +1,12 @@
-"""A judgement worth keeping: one folder per fingerprint, readable by people and by programs.
+"""A judgement worth keeping, as plain data: what was broken, by which program, on what evidence.
 
-A folder holds program.prog (run it, edit it, mail it), report.txt (read it) and finding.json
-(everything in the report as data).  A folder is made in one rename, and a file in it is replaced
-in one rename, so nobody ever reads half a finding.  What is kept is only replaced by something
-smaller, so fuzzing again never makes a finding worse.
+One kind of finding is one rule broken at one site on one side; everything else is detail.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 from fuzz import edit
@@ -29,21 +22,13 @@ from fuzz.judge import (
     suspicious,
 )
 from fuzz.overlay import Model
-from fuzz.report import report
 from fuzz.rules import RULES
-from fuzz.text import ProgramError, format_program, parse, validate
+from fuzz.text import ProgramError, format_program, validate
 from fuzz.tolerance import Difference, op_names
 from fuzz.vocabulary import Program
 
 FORMAT: Final = 1
-PROGRAM: Final = "program.prog"
-REPORT: Final = "report.txt"
-DATA: Final = "finding.json"
 TELLING_RESULTS_MAX: Final = 8
-
-
-class FindingError(ValueError):
-    """A folder that should hold a finding does not; says which file, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,43 +129,8 @@ class Finding:
             ops_before=ops_before,
         )
 
-    def save(self, directory: Path) -> Path:
-        """Keep the finding under `directory`; returns the path of its program.
-
-        An existing finding of the same fingerprint stays unless this program is smaller.
-        """
-        folder = directory / self.fingerprint
-        program = folder / PROGRAM
-        if folder.exists():
-            if edit.size(self.program) < edit.size(load(folder).program):
-                for name, text in self._files(program).items():
-                    _write(folder / name, text)
-            return program
-        directory.mkdir(parents=True, exist_ok=True)
-        young = directory / f".{self.fingerprint}.{os.getpid()}"
-        young.mkdir(exist_ok=True)
-        for name, text in self._files(program).items():
-            _write(young / name, text)
-        try:
-            young.rename(folder)
-        except OSError:
-            if not folder.exists():
-                raise
-            for leftover in young.iterdir():  # somebody else was faster
-                leftover.unlink()
-            young.rmdir()
-        return program
-
-    def _files(self, program: Path) -> dict[str, str]:
-        data = json.dumps(self.to_json(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        return {
-            PROGRAM: format_program(self.program),
-            REPORT: report(self, str(program)),
-            DATA: data,
-        }
-
     def to_json(self) -> dict[str, Any]:
-        """The finding as JSON can write it; `load` reads it back."""
+        """The finding as JSON can write it; fuzz/folder.py reads it back."""
         first = self.broken[0] if self.broken else None
         return {
             "format": FORMAT,
@@ -208,59 +158,6 @@ class Finding:
                 "benefit": {name: list(pair) for name, pair in sorted(self.benefit.items())},
             },
         }
-
-
-def _from_json(data: dict[str, Any], filename: str) -> Finding:
-    models, ends, counts = data["models"], data["ends"], data["counts"]
-    return Finding(
-        kind=Kind(data["rule"], data["site"], data["side"]),
-        verdict=data["verdict"],
-        lines=tuple(data["lines"]),
-        program=parse(data["program"], filename),
-        models=(models["reference"], models["patched"]),
-        broken=tuple(Broken(**b) for b in data["broken"]),
-        differing=tuple(Difference(**d) for d in data["differing"]),
-        evidence=data["search"],
-        sides=(ends["reference"], ends["patched"]),
-        results=tuple(data["results"]),
-        needed=tuple(data["needed"]),
-        drift=tuple(data["drift"]),
-        benefit={name: (pair[0], pair[1]) for name, pair in counts["benefit"].items()},
-        ops_before=data["ops_before"],
-        seen=counts["seen"],
-    )
-
-
-def load(folder: Path) -> Finding:
-    """Read a finding back; FindingError when the folder holds none that we can read."""
-    path = folder / DATA
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        found = data.get("format") if isinstance(data, dict) else None
-        if found != FORMAT:
-            raise FindingError(f"{path}: format {found!r}, not {FORMAT}; move the folder away")
-        return _from_json(data, str(path))
-    except FindingError:
-        raise
-    except OSError as error:
-        raise FindingError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        text = f"{path}: is no finding ({error!r}); move the folder away"
-        raise FindingError(text) from error
-
-
-def count_seen(folder: Path, times: int) -> None:
-    """Add to how often a kept finding was seen; its program and report stay as they are."""
-    finding = load(folder)
-    data = replace(finding, seen=finding.seen + times).to_json()
-    _write(folder / DATA, json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file so that readers see the old or the new text, never a part."""
-    young = path.with_name(f".{path.name}.{os.getpid()}")
-    young.write_text(text, encoding="utf-8")
-    young.replace(path)
 
 
 def _plain(item: Broken | Difference) -> dict[str, Any]:
@@ -326,8 +223,3 @@ def _shows(program: Program, kind: Kind, reference: Model, patched: Model) -> bo
     return again is not None and any(
         (found.rule, found.site) == (kind.rule, kind.site) for found in kinds_of(again)
     )
-
-
-def findings_in(directory: Path) -> Sequence[Path]:
-    """Folders of kept findings, sorted."""
-    return sorted(path.parent for path in directory.glob(f"*/{DATA}"))

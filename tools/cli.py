@@ -17,7 +17,7 @@ from typing import Final
 import click
 
 from fuzz.execution import HarnessError
-from fuzz.finding import FindingError
+from fuzz.folder import FindingError
 from fuzz.overlay import OverlayError
 from fuzz.text import ProgramError
 from fuzz.vocabulary import FORMAT_VERSION

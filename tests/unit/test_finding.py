@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fuzz import edit
-from fuzz.finding import Finding, FindingError, Kind, count_seen, findings_in, kind_of, load
+from fuzz.finding import Finding, Kind, kind_of
+from fuzz.folder import FindingError, count_seen, findings_in, load, save
 from fuzz.judge import judge
 from fuzz.overlay import load_model
 from fuzz.text import parse
@@ -29,7 +30,7 @@ def _finding() -> Finding:
 
 
 def test_a_finding_reads_back_as_it_was(finding: Finding, tmp_path: Path) -> None:
-    path = finding.save(tmp_path / "findings")
+    path = save(finding, tmp_path / "findings")
     assert path == tmp_path / "findings" / "69a427fe" / "program.prog"
     assert load(path.parent) == finding
     assert list(findings_in(tmp_path / "findings")) == [path.parent]
@@ -38,7 +39,7 @@ def test_a_finding_reads_back_as_it_was(finding: Finding, tmp_path: Path) -> Non
 def test_the_kept_program_says_what_it_is_and_what_to_expect(
     finding: Finding, tmp_path: Path
 ) -> None:
-    program = parse(finding.save(tmp_path).read_text())
+    program = parse(save(finding, tmp_path).read_text())
     assert program.title[0].startswith("INVARIANT patched-only stale-spte at ")
     assert program.expect == finding.lines == ("both gmem-backing", "patched-only stale-spte")
     data = json.loads((tmp_path / "69a427fe" / "finding.json").read_text())
@@ -55,12 +56,12 @@ def test_saving_again_annotates_only_once(finding: Finding) -> None:
 def test_a_kept_finding_gives_way_to_a_smaller_one_only(finding: Finding, tmp_path: Path) -> None:
     larger = replace(finding, program=edit.with_op(finding.program, "vmm0", 0, Op("fork")))
     larger = replace(larger, program=replace(larger.program, frames=128))
-    path = larger.save(tmp_path)
+    path = save(larger, tmp_path)
     before = path.read_text()
-    finding.save(tmp_path)
+    save(finding, tmp_path)
     assert path.read_text() != before
     assert load(path.parent) == finding
-    larger.save(tmp_path)
+    save(larger, tmp_path)
     assert load(path.parent) == finding
     assert sorted(each.name for each in path.parent.iterdir()) == [
         "finding.json",
@@ -70,7 +71,7 @@ def test_a_kept_finding_gives_way_to_a_smaller_one_only(finding: Finding, tmp_pa
 
 
 def test_how_often_it_was_seen_is_counted_on(finding: Finding, tmp_path: Path) -> None:
-    folder = finding.save(tmp_path).parent
+    folder = save(finding, tmp_path).parent
     count_seen(folder, 4)
     assert load(folder) == replace(finding, seen=5)
 
@@ -82,7 +83,7 @@ def test_a_folder_that_holds_no_finding_is_told(
     (tmp_path / finding.fingerprint).mkdir()
     (tmp_path / finding.fingerprint / "finding.json").write_text(text)
     with pytest.raises(FindingError, match="move the folder away"):
-        finding.save(tmp_path)
+        save(finding, tmp_path)
 
 
 def test_each_broken_rule_can_name_a_finding(finding: Finding) -> None:
@@ -102,7 +103,7 @@ def test_a_model_whose_path_has_a_space_is_named_in_the_replay_command_only(
     made = Finding.of(judgement, *models)
     assert made.verdict == "DIVERGE"
     assert made.program.patched == "seed"
-    path = made.save(tmp_path / "f")
+    path = save(made, tmp_path / "f")
     assert f"--patched '{overlay}'" in (path.parent / "report.txt").read_text()
 
 

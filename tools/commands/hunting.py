@@ -16,7 +16,8 @@ from rich.spinner import Spinner
 
 from fuzz.codec import OPS_MAX
 from fuzz.execution import HarnessError
-from fuzz.finding import Finding, count_seen
+from fuzz.finding import Finding
+from fuzz.folder import count_seen, save
 from fuzz.judge import PATCHED_ONLY
 from fuzz.random_run import Hunt, Settings, Totals
 from fuzz.report import benefit_text, compact, report
@@ -52,7 +53,7 @@ class Told:
 
     def found(self, finding: Finding) -> None:
         """Keep a finding and print it: in full when it speaks against the patch."""
-        path = str(finding.save(self.out))
+        path = str(save(finding, self.out))
         self.paths[finding.fingerprint] = path
         if self.as_json:
             return
