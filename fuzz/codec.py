@@ -201,7 +201,8 @@ def _extras(s: _Setup, has_smm: bool) -> None:
     for _ in range(_KTHREADS[byte & 3] if areas else 0):
         area = s.world.reader.pick(areas)
         hva = (area.page + s.world.reader.page(area.pages)) * PAGE
-        s.do("user_write", (hva, s.world.fresh_value()))
+        again = byte & 0x40 and s.world.value  # equal pages are what KSM looks for
+        s.do("user_write", (hva, s.world.value if again else s.world.fresh_value()))
 
 
 def _draw_actors(world: World, vm: str, shape: int, count: int) -> tuple[Actor, ...]:

@@ -86,6 +86,7 @@ WEIGHTS: Final = {
 }
 _FEATURE: Final = {"pre_fault": "pre_fault"} | {op: "gpc" for op in OPS if op.startswith("gpc_")}
 _CACHE_USERS: Final = ("gpc_refresh", "gpc_read", "gpc_write", "gpc_deactivate")
+_LOG_USERS: Final = ("get_dirty_log", "clear_dirty_log")
 _PUNCH: Final = FALLOC_FLAGS["KEEP_SIZE"] | FALLOC_FLAGS["PUNCH_HOLE"]
 _DONTNEED: Final = ADVICE.index("DONTNEED")
 _SHARED: Final = MAP_KINDS.index("shared")
@@ -115,6 +116,8 @@ def draw_op(world: World, kind_ops: tuple[str, ...]) -> Op:
     name = kind_ops[(reader.byte() * len(kind_ops)) >> 8]
     if name in _CACHE_USERS and not world.caches:
         name = "gpc_activate"
+    if name in _LOG_USERS and not world.logged():
+        return _start_logging(world)
     whole = WHOLE.get(name)
     args = whole(world) if whole else tuple([draw(world) for draw in DRAWS[name]])
     if args and reader.byte() >= HOSTILE:
@@ -123,6 +126,17 @@ def draw_op(world: World, kind_ops: tuple[str, ...]) -> Op:
     if effect:
         effect(world, args)
     return Op(name, args)
+
+
+def _start_logging(world: World) -> Op:
+    """What has to come before the dirty log of a slot can be asked for."""
+    plain = [region for region in world.regions if not region.is_gmem and not region.space]
+    if not plain:
+        return Op("user_read", (world.hva(),))
+    region = world.reader.pick(plain)
+    args = region._replace(flags=region.flags | _LOG_DIRTY).args()
+    EFFECTS["set_region"](world, args)
+    return Op("set_region", args)
 
 
 def spoil(world: World, specs: tuple[Arg, ...], args: Args) -> Args:
@@ -246,13 +260,27 @@ def _create_gmem(world: World) -> Args:
 
 
 def _clear_dirty_log(world: World) -> Args:
-    logging = [region for region in world.regions if region.flags & _LOG_DIRTY]
-    region = world.reader.pick(logging) if logging else world.region()
+    region = world.reader.pick(world.logged() or [world.region()])
     return (region.slot, 0, region.pages, world.reader.byte() | 1, region.space)
 
 
+def _get_dirty_log(world: World) -> Args:
+    region = world.reader.pick(world.logged() or [world.region()])
+    return (region.slot, region.space)
+
+
 def _ksm(world: World) -> Args:
-    """Two pages of one anonymous area."""
+    """Two pages with one value, or two of one anonymous area."""
+    byte = world.reader.byte()
+    equal = [
+        (one, two)
+        for one, value in world.present.items()
+        for two, other in world.present.items()
+        if one < two and value == other
+    ]
+    if equal and byte < 224:
+        one, two = equal[byte % len(equal)]
+        return (one * PAGE, two * PAGE)
     areas = [area for area in world.areas if area.fd == FD_NONE]
     if not areas:
         return (world.hva(), world.hva())
@@ -268,7 +296,9 @@ def _user_write(world: World) -> Args:
     if not areas:
         return (world.hva(), world.fresh_value())
     area = world.reader.pick(areas)
-    return ((area.page + world.reader.page(area.pages)) * PAGE, world.fresh_value())
+    hva = (area.page + world.reader.page(area.pages)) * PAGE
+    again = world.reader.byte() >= 192 and world.value  # equal pages are what KSM looks for
+    return (hva, world.value if again else world.fresh_value())
 
 
 WHOLE: Final[dict[str, Callable[[World], Args]]] = {
@@ -278,6 +308,7 @@ WHOLE: Final[dict[str, Callable[[World], Args]]] = {
     "mremap": _mremap,
     "create_gmem": _create_gmem,
     "clear_dirty_log": _clear_dirty_log,
+    "get_dirty_log": _get_dirty_log,
     "ksm": _ksm,
     "user_write": _user_write,
 }
@@ -311,13 +342,30 @@ _BY_CHOICE: Final = {
 }
 
 
+# Ops that do something only where the VMM has a page.
+_PAGE_OPS: Final = frozenset(
+    {
+        "move_pages",
+        "migrate",
+        "compact",
+        "reclaim",
+        "memory_failure",
+        "clear_young",
+        "test_young",
+        "clear_flush_young",
+    }
+)
+
+
 def _chooser(choices: tuple[int, ...]) -> Draw:
     return lambda world: world.reader.pick(choices)
 
 
 def _draws(name: str) -> Iterator[Draw]:
     for arg in OPS[name].args:
-        if (name, arg.name) in _BY_CHOICE:
+        if name in _PAGE_OPS and arg.name == "hva":
+            yield World.present_hva
+        elif (name, arg.name) in _BY_CHOICE:
             yield _chooser(_BY_CHOICE[name, arg.name])
         elif name.startswith("gpc_activate") and arg.name == "gpc":
             yield World.new_cache

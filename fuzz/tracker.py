@@ -17,6 +17,7 @@ from reference.features import Profile
 FREE_PAGE: Final = area_base("C") // PAGE  # nothing is mapped here at first
 GRAVES_MAX: Final = 4
 _GUEST_MEMFD: Final = MEM_FLAGS["GUEST_MEMFD"]
+_LOG_DIRTY: Final = MEM_FLAGS["LOG_DIRTY"]
 _T = TypeVar("_T")
 
 
@@ -105,6 +106,7 @@ class World:
         self.graves: list[Region] = []  # deleted slots, for making again
         self.areas: list[Area] = []
         self.caches: list[int] = []
+        self.present: dict[int, int] = {}  # pages the VMM has written -> the value
         self.value = 0
         self.room = 1  # pages from the place drawn last to the end of what it is in
         self.space = 0  # address space of the slot drawn last
@@ -144,6 +146,18 @@ class World:
         page = self.reader.page(pages)
         self.room = pages - page
         return (start + page) * PAGE
+
+    def present_hva(self) -> int:
+        """A user address with a page behind it, which is what kernel threads look for."""
+        byte = self.reader.byte()
+        if not self.present or byte >= 240:
+            return self.hva()
+        pages = list(self.present)
+        return pages[byte % len(pages)] * PAGE
+
+    def logged(self) -> list[Region]:
+        """Live slots whose writes are logged."""
+        return [region for region in self.regions if region.flags & _LOG_DIRTY]
 
     def length(self) -> int:
         """A length from the place drawn last: one page, a few, or up to the end."""
@@ -196,6 +210,8 @@ class World:
     def cut(self, page: int, pages: int) -> list[Area]:
         """Unmap a range; gives what was there."""
         end = page + pages
+        if self.present:
+            self.present = {p: v for p, v in self.present.items() if not page <= p < end}
         kept: list[Area] = []
         out: list[Area] = []
         for area in self.areas:
@@ -268,6 +284,15 @@ class World:
         """The same by the first version of the ioctl."""
         self.did_set_region((*args[:5], FD_NONE, 0, args[5]))
 
+    def did_user_write(self, args: tuple[int, ...]) -> None:
+        """A page is there, with a value."""
+        self.present[args[0] // PAGE] = args[1]
+
+    def did_madvise(self, args: tuple[int, ...]) -> None:
+        """Pages are gone; other advice than DONTNEED mostly takes them, too."""
+        first, last = args[0] // PAGE, (args[0] + args[1]) // PAGE
+        self.present = {p: v for p, v in self.present.items() if not first <= p < last}
+
     def did_activate(self, args: tuple[int, ...]) -> None:
         """Activate a cache."""
         if args[0] not in self.caches:
@@ -288,6 +313,8 @@ EFFECTS: Final[dict[str, Callable[[World, tuple[int, ...]], None]]] = {
     "close": World.did_close,
     "set_region": World.did_set_region,
     "set_region1": World.did_set_region1,
+    "user_write": World.did_user_write,
+    "madvise": World.did_madvise,
     "gpc_activate": World.did_activate,
     "gpc_activate_hva": World.did_activate,
     "gpc_deactivate": World.did_deactivate,
