@@ -41,6 +41,11 @@ def state_text(kvm: Kvm) -> str:
             for key, e in sorted(vcpu.tlb.items())
         )
         lines.append(f"vcpu{vcpu.id} mode {vcpu.mode} req {vcpu.requests} tlb {tlb}")
+    lines.append(
+        f"attr {sorted(kvm.mem_attr_array.items())} gpte {sorted(kvm.gpte_accessed)}"
+        f" fail {sorted(kvm.fail)} dead {int(kvm.dead)}{int(kvm.mm_dead)}"
+        f" wake {int(kvm.mn_memslots_update_rcuwait.woken)}"
+    )
     lines += _host_lines(kvm)
     return "\n".join(lines)
 
@@ -67,13 +72,16 @@ def _host_lines(kvm: Kvm) -> list[str]:
     ))  # fmt: skip
     for fd, file in sorted(kvm.fds.items()):
         pages = " ".join(f"{i:x}>{f}" for i, f in sorted(file.inode.pages.items()))
-        lines.append(f"gmem{fd} refs {file.refs} {pages}")
+        bound = " ".join(f"{first:x}-{last:x}:{slot}" for first, last, slot in file.bindings)
+        held = file.inode.invalidate_lock.holders()
+        lines.append(f"gmem{fd} refs {file.refs} lock {held} pages {pages} bound {bound}")
     lines.append("gpc " + " ".join(
-        f"{n}:{int(g.active)}{int(g.valid)}@{g.uhva:x}>{g.frame}"
+        f"{n}:{int(g.active)}{int(g.valid)}@{g.uhva:x}>{g.frame}/{g.generation}"
+        f"/{g.lock.holders()}/{g.refresh_lock.holders()}"
         for n, g in sorted(kvm.gpcs.items())
     ))  # fmt: skip
     lines.append("frames " + " ".join(
-        f"{f}:{f.refs}:{f.content}" for f in kvm.frames if not f.free
+        f"{f}:{f.refs}:{f.content}:{f.lock.holders()}" for f in kvm.frames if not f.free
     ))  # fmt: skip
     return lines
 

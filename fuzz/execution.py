@@ -181,19 +181,14 @@ class Execution:
     def run(self) -> Run:
         """Run the setup alone, then the actors, to whatever end they come to."""
         run = self.run_
-        actor: _Actor | None = self.setup
         try:
-            while actor is not None and self.setup.op < len(self.setup.ops):
-                actor = self._turn(self.setup)
+            while run.end is End.FINISHED and self.setup.op < len(self.setup.ops):
+                self._turn(self.setup)
                 if self.setup.want is not None and not self.setup.want.ready(self.kvm):
                     self._stuck(End.DEADLOCK, [self.setup])
-                    return run
-                actor = self.setup
             actor = self._next_after(-1)
             while actor is not None and run.end is End.FINISHED:
                 target = self._turn(actor)
-                if run.steps > self.steps_max:
-                    run.end = End.BUDGET
                 actor = target if target is not None else self._next_after(actor.task.index)
         except HarnessError:
             raise
@@ -231,7 +226,7 @@ class Execution:
 
         Returns who goes on, when the schedule says so; None for the next in turn.
         """
-        kvm, run, recorder = self.kvm, self.run_, self.recorder
+        kvm, run, recorder, steps_max = self.kvm, self.run_, self.recorder, self.steps_max
         kvm.current = actor.task
         self.now = actor
         points = actor.points[actor.op]
@@ -253,6 +248,9 @@ class Execution:
                 run.steps += 1
                 if recorder is not None:
                     recorder.step(kvm, actor.name, actor.op, actor.label)
+                if run.steps > steps_max:
+                    run.end = End.BUDGET
+                    return None
                 if isinstance(stop, str):
                     actor.label = stop
                     if points is not None:
@@ -322,7 +320,7 @@ class Execution:
             places = "|".join(f"{a.op}:{a.label}" for a in self.actors)
             key = (actor.name, actor.op, places.encode() + state_digest(self.kvm))
             if key in self.seen:
-                left = [a for a in self.actors if a.op < len(a.ops)]
+                left = [a for a in (self.setup, *self.actors) if a.op < len(a.ops)]
                 # Whoever spins may only be waiting for tasks that wait for each other.
                 circle = waiting_in_a_circle(self.kvm)
                 self._stuck(End.DEADLOCK if circle else End.LIVELOCK, left)

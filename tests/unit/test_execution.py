@@ -9,7 +9,7 @@ from fuzz.invariants import Oracles
 from fuzz.overlay import load_model
 from fuzz.text import parse
 from reference.kvm import Kvm
-from reference.primitives import Steps
+from reference.primitives import Retry, Steps
 
 HEADER = "gmemdiff 1\nprofile: v7.2 x86-tdp\n"
 GMEM_SLOT = """setup:
@@ -147,6 +147,29 @@ def test_the_step_budget_ends_a_run_without_a_finding() -> None:
     result, _ = run(HEADER + GMEM_SLOT + "vcpu0:\n  read gfn=0\n  read gfn=1\n", steps_max=20)
     assert result.end is End.BUDGET
     assert result.kvm.violations == {}
+
+
+def test_an_op_that_steps_for_ever_ends_by_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(kvm: Kvm, hva: int, length: int) -> Steps[int]:
+        while True:
+            yield "do_munmap.endless"
+
+    monkeypatch.setattr(Kvm, "do_munmap", endless)
+    result, _ = run(HEADER + "vmm0:\n  munmap hva=A len=1p\n", steps_max=100)
+    assert result.end is End.BUDGET
+
+
+def test_a_setup_that_tries_again_for_ever_is_a_livelock(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = Retry("do_munmap.again")
+
+    def spinning(kvm: Kvm, hva: int, length: int) -> Steps[int]:
+        while True:
+            yield again
+
+    monkeypatch.setattr(Kvm, "do_munmap", spinning)
+    result, _ = run(HEADER + "setup:\n  munmap hva=A len=1p\nvmm0:\n  nop\n")
+    assert result.end is End.LIVELOCK
+    assert "setup[0] at do_munmap.again" in result.stuck[0]
 
 
 def test_a_crash_of_the_model_is_a_harness_error_that_says_where(
