@@ -212,7 +212,7 @@ def kvm_tdp_mmu_map(kvm: Kvm, fault: Fault) -> str:
     old = root.sptes.get(fault.gfn)
     if old is not None:
         if old.frame is not frame:
-            kvm.KVM_BUG_ON("kvm_tdp_mmu_map: a present leaf changes its pfn")
+            kvm.BUG("kvm_tdp_mmu_map: a present leaf changes its pfn")
         elif old.writable or not fault.write:
             return RET_PF_SPURIOUS
     kvm.make_spte(root, fault.slot, fault.gfn, frame, fault.generation, fault.map_writable, fault)

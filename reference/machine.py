@@ -172,6 +172,11 @@ class KvmState:
         self.dead = True
         self.report("bug", site, f"KVM_BUG in {site}")
 
+    def BUG(self, site: str) -> None:
+        """A BUG of the kernel: the host's task dies in the middle of what it did."""
+        self.dead = True
+        self.report("bug", site, f"BUG in {site}")
+
     def user_mem_slots(self) -> int:
         """KVM_USER_MEM_SLOTS: ids from here on are KVM's own."""
         return KVM_USER_MEM_SLOTS_X86 if self.x86 else KVM_USER_MEM_SLOTS_ARM64

@@ -239,7 +239,7 @@ def kvm_replace_memslot(kvm: Kvm, old: MemorySlot | None, new: MemorySlot | None
         inactive.slots.pop(old.id, None)
     if new is not None:
         if any(s.base_gfn == new.base_gfn for s in inactive.slots.values()):
-            kvm.KVM_BUG_ON("kvm_insert_gfn_node: two slots with one base_gfn")
+            kvm.BUG("kvm_insert_gfn_node: two slots with one base_gfn")
         inactive.slots[new.id] = new
 
 
