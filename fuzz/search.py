@@ -2,13 +2,14 @@
 
 Depth-first over schedules with at most K preemptions, as in CHESS (Musuvathi and Qadeer, 2007):
 every run is a replay from the start, and each boundary it passes after its last preemption
-gives one more schedule per other actor.  Boundaries where nothing runs in between are not
-special-cased; what makes it small is that programs are.
+gives one more schedule per other actor.  Two schedules that give the same run have the same
+future, so only the first is extended; an op that does nothing is no place to be preempted at.
+Otherwise, what makes it small is that programs are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,6 +21,7 @@ from reference.kvm import Kvm
 
 RUNS_MAX: Final = 10_000
 PREEMPTIONS_MIN: Final = 2
+Steps = tuple[tuple[str, int, str, int], ...]  # (actor, op, label, occurrence) of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,13 @@ class SearchResult:
 class _Boundaries:
     """A recorder that keeps the boundaries a run passes, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle: Container[tuple[str, int]]) -> None:
         self.passed: list[tuple[str, int, str, int]] = []
         self.counts: dict[tuple[str, int, str], int] = {}
+        self.idle = idle
 
     def step(self, kvm: Kvm, actor: str, op: int, label: str) -> None:
-        if actor == SETUP:
+        if actor == SETUP or (actor, op) in self.idle:
             return
         key = (actor, op, label)
         count = self.counts[key] = self.counts.get(key, 0) + 1
@@ -71,6 +74,8 @@ def search(
     """Look for a schedule of the program under which `wanted` holds on the model."""
     bound = max(PREEMPTIONS_MIN, len(program.schedule))
     others = {a.name: [b.name for b in program.actors if b is not a] for a in program.actors}
+    idle = {(a.name, i) for a in program.actors for i, op in enumerate(a.ops) if op.name == "nop"}
+    extended: dict[Steps, int] = {}  # a run's steps -> where its extensions start
     runs = 0
     first: list[tuple[Preemption, ...]] = [()]
     if program.schedule:
@@ -85,7 +90,7 @@ def search(
                 return SearchResult(None, runs, bound, complete=False)
             seen.add((schedule, len(schedule) == depth))
             runs += 1
-            log = _Boundaries()
+            log = _Boundaries(idle)
             oracles = Oracles("gmem-survival" in model.promises)
             plan = Plan.of(replace(program, schedule=schedule))
             run = Execution(model.kvm, plan, oracles, recorder=log).run()
@@ -93,12 +98,15 @@ def search(
                 return SearchResult(schedule, runs, bound, complete=False)
             if len(schedule) != depth or depth == bound or run.void:
                 continue  # the program's own schedule, tried early, has its turn at its depth
-            levels[depth + 1] += _extensions(schedule, log, others)
+            levels[depth + 1] += _extensions(schedule, log, others, extended)
     return SearchResult(None, runs, bound, complete=True)
 
 
 def _extensions(
-    schedule: tuple[Preemption, ...], log: _Boundaries, others: dict[str, list[str]]
+    schedule: tuple[Preemption, ...],
+    log: _Boundaries,
+    others: dict[str, list[str]],
+    extended: dict[Steps, int],
 ) -> list[tuple[Preemption, ...]]:
     """Schedules with one more preemption, after the last one this run took."""
     start = 0
@@ -106,8 +114,11 @@ def _extensions(
         last = schedule[-1]
         key = (last.actor, last.op, last.label, last.occurrence)
         start = log.passed.index(key) + 1 if key in log.passed else len(log.passed)
+    steps = tuple(log.passed)
+    end = extended.get(steps, len(steps))
+    extended[steps] = min(start, end)
     return [
         (*schedule, Preemption(actor, op, label, occurrence, to))
-        for actor, op, label, occurrence in log.passed[start:]
+        for actor, op, label, occurrence in log.passed[start:end]
         for to in others[actor]
     ]
