@@ -21,7 +21,7 @@ from reference.kvm import Kvm
 
 RUNS_MAX: Final = 10_000
 PREEMPTIONS_MIN: Final = 2
-Steps = tuple[tuple[str, int, str, int], ...]  # (actor, op, label, occurrence) of each
+Boundary = tuple[str, int, str, int]  # actor, op, label, occurrence
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,24 @@ class SearchResult:
 
 
 class _Boundaries:
-    """A recorder that keeps the boundaries a run passes, in order."""
+    """A recorder that keeps the boundaries a run passes, in order.
+
+    since: how many had been passed when the schedule's last preemption was taken.  A boundary is
+    passed when its step has been taken, so that of a preempted step comes after `since` again.
+    """
 
     def __init__(self, idle: Container[tuple[str, int]]) -> None:
-        self.passed: list[tuple[str, int, str, int]] = []
+        self.passed: list[Boundary] = []
         self.counts: dict[tuple[str, int, str], int] = {}
         self.idle = idle
+        self.taken: list[Preemption] = []  # the run's own list
+        self.known = 0
+        self.since = 0
 
     def step(self, kvm: Kvm, actor: str, op: int, label: str) -> None:
-        if actor == SETUP or (actor, op) in self.idle:
+        if len(self.taken) > self.known:
+            self.known, self.since = len(self.taken), len(self.passed)
+        if actor == SETUP:
             return
         key = (actor, op, label)
         count = self.counts[key] = self.counts.get(key, 0) + 1
@@ -75,7 +84,7 @@ def search(
     bound = max(PREEMPTIONS_MIN, len(program.schedule))
     others = {a.name: [b.name for b in program.actors if b is not a] for a in program.actors}
     idle = {(a.name, i) for a in program.actors for i, op in enumerate(a.ops) if op.name == "nop"}
-    extended: dict[Steps, int] = {}  # a run's steps -> where its extensions start
+    extended: dict[tuple[Boundary, ...], int] = {}  # a run's steps -> where its extensions start
     runs = 0
     first: list[tuple[Preemption, ...]] = [()]
     if program.schedule:
@@ -93,7 +102,9 @@ def search(
             log = _Boundaries(idle)
             oracles = Oracles("gmem-survival" in model.promises)
             plan = Plan.of(replace(program, schedule=schedule))
-            run = Execution(model.kvm, plan, oracles, recorder=log).run()
+            execution = Execution(model.kvm, plan, oracles, recorder=log)
+            log.taken = execution.run_.taken
+            run = execution.run()
             if wanted(run):
                 return SearchResult(schedule, runs, bound, complete=False)
             if len(schedule) != depth or depth == bound or run.void:
@@ -106,19 +117,16 @@ def _extensions(
     schedule: tuple[Preemption, ...],
     log: _Boundaries,
     others: dict[str, list[str]],
-    extended: dict[Steps, int],
+    extended: dict[tuple[Boundary, ...], int],
 ) -> list[tuple[Preemption, ...]]:
     """Schedules with one more preemption, after the last one this run took."""
-    start = 0
-    if schedule:
-        last = schedule[-1]
-        key = (last.actor, last.op, last.label, last.occurrence)
-        start = log.passed.index(key) + 1 if key in log.passed else len(log.passed)
     steps = tuple(log.passed)
-    end = extended.get(steps, len(steps))
+    start, end = log.since, extended.get(steps, len(steps))
     extended[steps] = min(start, end)
+    used = {(p.actor, p.op, p.label, p.occurrence) for p in schedule}
     return [
-        (*schedule, Preemption(actor, op, label, occurrence, to))
-        for actor, op, label, occurrence in log.passed[start:end]
-        for to in others[actor]
+        (*schedule, Preemption(*boundary, to))
+        for boundary in steps[start:end]
+        if boundary not in used and boundary[:2] not in log.idle
+        for to in others[boundary[0]]
     ]

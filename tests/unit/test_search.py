@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 
-from fuzz.execution import BEGIN, Run
-from fuzz.overlay import load_model
+import pytest
+
+from fuzz.execution import BEGIN, Execution, Plan, Run
+from fuzz.invariants import Oracles
+from fuzz.overlay import Model, load_model
 from fuzz.search import execute, search
 from fuzz.text import parse
-from fuzz.vocabulary import Preemption, Program
+from fuzz.vocabulary import SETUP, Preemption, Program
+from reference.kvm import Kvm
 
 STOCK = load_model("stock")
 RACE = parse(
@@ -25,6 +30,33 @@ vmm1:
 """
 )
 
+DELETION = parse(
+    """gmemdiff 1
+profile: v7.2 arm64
+setup:
+  mmap hva=A len=1p share=private
+  user_write hva=A value=1
+  set_region slot=0 size=1p hva=A
+vcpu0:
+  read gfn=0
+vmm0:
+  set_region slot=0 size=0p
+"""
+)
+PREFETCH = parse(
+    """gmemdiff 1
+profile: v7.2 x86-tdp
+setup:
+  mmap hva=A len=1p share=private
+  set_region slot=0 size=1p hva=A
+vcpu0:
+  read gfn=0
+vmm0:
+  nop
+  munmap hva=A len=1p
+"""
+)
+
 
 def reads(value: str) -> Callable[[Run], bool]:
     def wanted(run: Run) -> bool:
@@ -33,20 +65,56 @@ def reads(value: str) -> Callable[[Run], bool]:
     return wanted
 
 
-def schedules_by_hand(program: Program) -> set[tuple[str, ...]]:
-    """Results of every schedule of up to two preemptions, tried one by one."""
-    labels = (BEGIN, "user_access.mmu")
-    points = [
-        Preemption(actor, 0, label, 1, to)
-        for actor, to in (("vmm0", "vmm1"), ("vmm1", "vmm0"))
-        for label in labels
-    ]
-    found = set()
-    for first in [None, *points]:
-        for second in [None, *points]:
-            schedule = tuple(p for p in (first, second) if p is not None)
-            run = execute(STOCK, replace(program, schedule=schedule))
-            found.add(tuple(run.results.values()))
+class Log:
+    """A recorder that keeps which steps there are."""
+
+    def __init__(self) -> None:
+        self.steps: dict[tuple[str, int, str], int] = {}
+
+    def step(self, kvm: Kvm, actor: str, op: int, label: str) -> None:
+        if actor != SETUP:
+            self.steps[actor, op, label] = self.steps.get((actor, op, label), 0) + 1
+
+
+Outcome = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
+
+
+def outcome(run: Run) -> Outcome:
+    return tuple(sorted(run.results.values())), tuple(run.kvm.violations)
+
+
+def outcomes_by_brute_force(program: Program, model: Model) -> set[Outcome]:
+    """Every set of at most two preemptions at steps that any run was seen to take."""
+    names = [actor.name for actor in program.actors]
+    known: dict[tuple[str, int, str], int] = {}
+    found: set[Outcome] = set()
+    size = -1
+    while size != len(known):  # until no run shows a new step
+        size = len(known)
+        points = [
+            Preemption(actor, op, label, nth, to)
+            for (actor, op, label), count in known.items()
+            for nth in range(1, 2 if label == BEGIN else count + 1)
+            for to in names
+            if to != actor
+        ]
+        for schedule in [(), *((p,) for p in points), *combinations(points, 2)]:
+            log = Log()
+            plan = Plan.of(replace(program, schedule=schedule))
+            found.add(outcome(Execution(model.kvm, plan, Oracles(False), log).run()))
+            for key, count in log.steps.items():
+                known[key] = max(known.get(key, 0), count)
+    return found
+
+
+def outcomes_by_search(program: Program, model: Model) -> set[Outcome]:
+    found: set[Outcome] = set()
+
+    def note(run: Run) -> bool:
+        found.add(outcome(run))
+        return False
+
+    assert search(program, model, note, runs_max=100_000).complete
     return found
 
 
@@ -66,15 +134,12 @@ def test_an_outcome_that_no_order_gives_is_not_found_and_the_search_says_it_was_
     assert str(answer).startswith(f"not found in all {answer.runs} schedules of up to 2")
 
 
-def test_the_search_sees_every_outcome_that_trying_by_hand_sees() -> None:
-    seen = set()
-
-    def note(run: Run) -> bool:
-        seen.add(tuple(run.results.values()))
-        return False
-
-    assert search(RACE, STOCK, note).complete
-    assert seen == schedules_by_hand(RACE)
+@pytest.mark.parametrize("program", [RACE, DELETION, PREFETCH], ids=["race", "deletion", "nops"])
+@pytest.mark.parametrize("model", ["stock", "mutants/no_stale_check", "mutants/no_srcu_wait"])
+def test_the_search_sees_every_outcome_that_brute_force_sees(program: Program, model: str) -> None:
+    assert outcomes_by_search(program, load_model(model)) == outcomes_by_brute_force(
+        program, load_model(model)
+    )
 
 
 def test_a_search_cut_short_says_so() -> None:
