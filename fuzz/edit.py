@@ -60,8 +60,9 @@ def without_expectations(program: Program) -> Program:
     return replace(program, setup=bare, actors=actors, expect=(), title=())
 
 
-def size(program: Program) -> tuple[int, int, int, int]:
-    """What "smaller" means, most important first: ops, preemptions, actors, argument weight."""
+def size(program: Program) -> tuple[int, int, int, int, int]:
+    """What "smaller" means, most important first: ops, preemptions, actors, weight of what a
+    reader has to read, and the numbers themselves."""
     ops = [op for a in program.actors for op in a.ops]
     weight = sum(
         1 + argument_weight(arg, value)
@@ -70,7 +71,10 @@ def size(program: Program) -> tuple[int, int, int, int]:
     )
     weight += sum(op.name != "nop" for op in ops)
     weight += program.vcpus + program.frames.bit_length()
-    return len(ops) + len(program.setup), len(program.schedule), len(program.actors), weight
+    numbers = sum(abs(v) for op in (*ops, *program.setup) for v in op.args)
+    numbers += sum(p.occurrence for p in program.schedule)
+    total = len(ops) + len(program.setup)
+    return total, len(program.schedule), len(program.actors), weight, numbers
 
 
 def argument_weight(arg: Arg, value: int) -> int:

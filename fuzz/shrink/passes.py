@@ -41,6 +41,30 @@ def drop_setup_blocks(program: Program) -> Iterator[Program]:
         count //= 2
 
 
+def drop_rounds(program: Program) -> Iterator[Program]:
+    """Leave out one op of every actor at once, so that their turns stay side by side."""
+    rounds = max((len(actor.ops) for actor in program.actors), default=0)
+    for at in range(rounds - 1, -1, -1):
+        smaller = program
+        for actor in program.actors:
+            if at < len(actor.ops):
+                smaller = edit.without_ops(smaller, actor.name, at, 1)
+        yield smaller
+
+
+def drop_waiting(program: Program) -> Iterator[Program]:
+    """Exchange two actors, so that one need not begin by letting the other go first."""
+    actors = program.actors
+    for first in range(len(actors)):
+        for second in range(first + 1, len(actors)):
+            order = list(actors)
+            order[first], order[second] = order[second], order[first]
+            swapped = replace(program, actors=tuple(order))
+            for actor in actors:
+                if actor.ops and actor.ops[0].name == "nop":
+                    yield edit.without_ops(swapped, actor.name, 0, 1)
+
+
 def drop_preemptions(program: Program) -> Iterator[Program]:
     """Leave out all preemptions, then single ones."""
     if len(program.schedule) > 1:
@@ -128,6 +152,8 @@ def earlier_preemptions(program: Program) -> Iterator[Program]:
 PASSES: Final[tuple[Pass, ...]] = (
     drop_actors,
     drop_op_blocks,
+    drop_rounds,
+    drop_waiting,
     drop_setup_blocks,
     drop_preemptions,
     drop_idle_actors,
