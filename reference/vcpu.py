@@ -203,6 +203,8 @@ def kvm_tdp_map_page(kvm: Kvm, vcpu: Vcpu, gfn: int) -> Steps[int]:
     """Mirror of kvm_arch_vcpu_pre_fault_memory() and kvm_tdp_map_page(), arch/x86/kvm/mmu/mmu.c.
 
     Loops on a retry with SRCU held, which is why an INVALID slot must not be retried here.
+    Assumption: a root that went obsolete meanwhile is loaded anew before each try; a kernel that
+    does so only once per page would spin here until a signal.
     """
     if not kvm.features["pre_fault"]:
         return -EOPNOTSUPP
