@@ -103,7 +103,7 @@ class Judgement:
         if self.primary is not None:
             return self.primary.fingerprint
         if self.verdict is Verdict.DIVERGE:
-            return fingerprint("equivalence", PATCHED_ONLY, self.differing[0].kind)
+            return fingerprint(EQUIVALENCE, PATCHED_ONLY, self.differing[0].kind)
         return ""
 
     @property
@@ -129,7 +129,7 @@ def suspicious(program: Program, reference: Model, patched: Model) -> Judgement 
     No search: sides of broken rules are those of this one schedule.
     """
     ours, theirs = run_both(program, reference, patched)
-    return compare(program, reference, patched, ours, theirs)
+    return compare(program, patched, ours, theirs)
 
 
 def judge(
@@ -137,7 +137,7 @@ def judge(
 ) -> Judgement:
     """The whole verdict, with the search where it is needed.  Raises HarnessError."""
     ours, theirs = run_both(program, reference, patched)
-    found = compare(program, reference, patched, ours, theirs)
+    found = compare(program, patched, ours, theirs)
     result = found if found is not None else Judgement(program, ours, theirs)
     if found is not None:
         _settle(result, reference, patched, runs_max)
@@ -153,10 +153,11 @@ def judge(
     return result
 
 
-def compare(
-    program: Program, reference: Model, patched: Model, ours: Run, theirs: Run
-) -> Judgement | None:
-    """Broken rules and differences of two runs; None when there are none."""
+def compare(program: Program, patched: Model, ours: Run, theirs: Run) -> Judgement | None:
+    """Broken rules and differences of two runs; None when there are none.
+
+    Of the models only what the patched one promises counts: the runs say the rest.
+    """
     old, new = ours.kvm.violations, theirs.kvm.violations
     if old or new:
         result = Judgement(program, ours, theirs)

@@ -1,30 +1,15 @@
 """What a finished run leaves behind that user space or the guest could see.
 
-Plain data, so that two outcomes compare with ``==`` and print as themselves.  Frame numbers,
+Plain data, so that two states compare with ``==`` and print as themselves.  Frame numbers,
 leaves and counters are not part of it: they may differ without anybody noticing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from fuzz.execution import Run
 from reference.kvm import Kvm
 from reference.state import INVALID_GPA, kvm_memslot_is_gmem_only
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """results: (actor, op) -> text.  final: part of the state -> its visible value."""
-
-    results: dict[tuple[str, int], str]
-    final: dict[str, Any]
-
-
-def outcome_of(run: Run) -> Outcome:
-    """The outcome of one run."""
-    return Outcome(run.results, final_state(run.kvm))
 
 
 def final_state(kvm: Kvm) -> dict[str, Any]:

@@ -217,7 +217,7 @@ class Hunt:
             sums = totals.benefit.setdefault(name, [0, 0])
             sums[0] += old
             sums[1] += new
-        quick = compare(program, self.reference, self.patched, ours, theirs)
+        quick = compare(program, self.patched, ours, theirs)
         if quick is None:
             return
         totals.hits += 1

@@ -13,7 +13,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from typing import Final
 
-from fuzz.execution import BEGIN, Execution, Plan, Run
+from fuzz.execution import BEGIN, Execution, Plan, Recorder, Run
 from fuzz.invariants import Oracles
 from fuzz.overlay import Model
 from fuzz.vocabulary import SETUP, Preemption, Program
@@ -68,10 +68,16 @@ class _Boundaries:
             self.passed.append((actor, op, label, count))
 
 
-def execute(model: Model, program: Program, plan: Plan | None = None) -> Run:
+def oracles_for(model: Model) -> Oracles:
+    """Listeners for one run of a model, with the rules that it promises."""
+    return Oracles("gmem-survival" in model.promises)
+
+
+def execute(
+    model: Model, program: Program, plan: Plan | None = None, recorder: Recorder | None = None
+) -> Run:
     """Run a program on a model with every oracle listening."""
-    oracles = Oracles("gmem-survival" in model.promises)
-    return Execution(model.kvm, plan or Plan.of(program), oracles).run()
+    return Execution(model.kvm, plan or Plan.of(program), oracles_for(model), recorder).run()
 
 
 def search(
@@ -100,9 +106,8 @@ def search(
             seen.add((schedule, len(schedule) == depth))
             runs += 1
             log = _Boundaries(idle)
-            oracles = Oracles("gmem-survival" in model.promises)
             plan = Plan.of(replace(program, schedule=schedule))
-            execution = Execution(model.kvm, plan, oracles, recorder=log)
+            execution = Execution(model.kvm, plan, oracles_for(model), recorder=log)
             log.taken = execution.run_.taken
             run = execution.run()
             if wanted(run):

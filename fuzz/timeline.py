@@ -15,9 +15,9 @@ from difflib import SequenceMatcher
 from typing import Any, Final
 
 from fuzz.digest import held_locks, state_digest, state_text
-from fuzz.execution import Execution, Plan, Run
-from fuzz.invariants import Oracles
+from fuzz.execution import Run
 from fuzz.overlay import Model
+from fuzz.search import execute
 from fuzz.vocabulary import Program
 from reference.kvm import Kvm
 
@@ -152,8 +152,7 @@ class _Watcher:
 def watch(program: Program, model: Model) -> tuple[Side, Run]:
     """Run a program on one model and keep every step."""
     watcher = _Watcher()
-    oracles = Oracles("gmem-survival" in model.promises)
-    run = Execution(model.kvm, Plan.of(program), oracles, recorder=watcher).run()
+    run = execute(model, program, recorder=watcher)
     last = {(step.actor, step.op): at for at, step in enumerate(watcher.steps)}
     steps = list(watcher.steps)
     for key, result in run.results.items():

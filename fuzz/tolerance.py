@@ -10,8 +10,9 @@ A patch that keeps leaves of gmem-only slots alive promises to change these and 
 | young hooks answer 0               | gmem-only slots are not looked at              |
 | reclaim takes a page it would keep | it asked such a young hook first               |
 
-Leaves, faults, flushes, bumps and holds are not part of an Outcome at all: they are counted and
-reported as *benefit*.  The young hooks and reclaim are op results, and are let through here.
+Leaves, faults, flushes, bumps and holds are not part of what is compared (fuzz/outcome.py): they
+are counted and reported as *benefit*.  The young hooks and reclaim are op results, and are let
+through here.
 """
 
 from __future__ import annotations

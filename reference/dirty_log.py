@@ -22,8 +22,7 @@ CLEAR = WantWrite("mmu_lock", "kvm_clear_dirty_log_protect.mmu_lock")
 
 def mark_page_dirty_in_slot(kvm: Kvm, slot: MemorySlot, gfn: int) -> None:
     """Mirror of mark_page_dirty_in_slot(), virt/kvm/kvm_main.c (bitmap mode)."""
-    if slot.freed:
-        kvm.check_slot_alive(slot, "mark_page_dirty_in_slot")
+    kvm.check_slot_alive(slot, "mark_page_dirty_in_slot")
     if slot.dirty_bitmap is not None:
         slot.dirty_bitmap.add(gfn - slot.base_gfn)
 

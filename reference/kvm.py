@@ -39,7 +39,6 @@ class Kvm(KvmState):
     check_memory_region_flags = memslots.check_memory_region_flags
     check_region_layout = memslots.check_region_layout
     kvm_set_memory_region = memslots.kvm_set_memory_region
-    _kind_of_change = memslots._kind_of_change
     kvm_check_memslot_overlap = memslots.kvm_check_memslot_overlap
     kvm_set_memslot = memslots.kvm_set_memslot
     kvm_replace_memslot = memslots.kvm_replace_memslot
@@ -217,6 +216,7 @@ class Kvm(KvmState):
     user_access = mm_fault.user_access
 
     # mm_vma.py: System calls of the VMM that change its VMAs
+    vmas_in = mm_vma.vmas_in
     split_vmas = mm_vma.split_vmas
     zap_ptes = mm_vma.zap_ptes
     unmap_vmas = mm_vma.unmap_vmas
@@ -229,10 +229,10 @@ class Kvm(KvmState):
     move_page_tables = mm_vma.move_page_tables
     do_mprotect = mm_vma.do_mprotect
     change_protection = mm_vma.change_protection
+    first_populated = mm_vma.first_populated
     do_mbind = mm_vma.do_mbind
     do_fork = mm_vma.do_fork
     child_exit = mm_vma.child_exit
-    put_entry = mm_vma.put_entry
 
     # mm_advice.py: madvise and its kin, userfaultfd write protection, soft-dirty, and mlock
     do_madvise = mm_advice.do_madvise
@@ -245,7 +245,6 @@ class Kvm(KvmState):
     do_msync = mm_advice.do_msync
     write_protect_ptes = mm_advice.write_protect_ptes
     uffd_writeprotect = mm_advice.uffd_writeprotect
-    pud_populated = mm_advice.pud_populated
     clear_refs_write = mm_advice.clear_refs_write
     do_pagemap_scan = mm_advice.do_pagemap_scan
 

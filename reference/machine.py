@@ -25,11 +25,11 @@ from reference.primitives import (
     Want,
 )
 from reference.srcu import RcuWait, Srcu
-from reference.state import INVALID_GPA, GfnToPfnCache, MemorySlot, Memslots, Root, Spte, Vcpu
+from reference.state import INVALID_GPA, GfnToPfnCache, MemorySlot, Memslots, Root, Vcpu
 from reference.uapi import KVM_USER_MEM_SLOTS_ARM64, KVM_USER_MEM_SLOTS_X86
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 
 class KvmState:
@@ -192,9 +192,3 @@ class KvmState:
             self.fail.remove(kind)
             return True
         return False
-
-    def all_leaves(self) -> Iterable[tuple[Root, int, Spte]]:
-        """Every present leaf of every root."""
-        for root in self.roots:
-            for gfn, spte in root.sptes.items():
-                yield root, gfn, spte

@@ -36,12 +36,10 @@ def do_madvise(kvm: Kvm, hva: int, length: int, advice: str) -> Steps[int | str]
         return (yield from kvm.populate(pages[0], pages[1]))
     yield MADVISE_LOCK
     kvm.mmap_lock.read_lock()
-    parts = [v for v in kvm.mm.vmas if v.start < pages[1] and pages[0] < v.end]
-    covered = sum(min(v.end, pages[1]) - max(v.start, pages[0]) for v in parts)
+    parts = kvm.vmas_in(*pages)
     result: int | str = 0
     holes: list[tuple[Vma, int, int]] = []
-    for vma in parts:
-        start, end = max(vma.start, pages[0]), min(vma.end, pages[1])
+    for vma, start, end in parts:
         if advice == "REMOVE":
             if vma.file is None or vma.locked:
                 result = -EINVAL
@@ -58,9 +56,14 @@ def do_madvise(kvm: Kvm, hva: int, length: int, advice: str) -> Steps[int | str]
         first = vma.index_of(start)
         yield from kvm.kvm_gmem_punch_hole(vma.file.inode, first, first + end - start)
         kvm.fput(vma.file)
-    if not result and covered != pages[1] - pages[0]:
+    if not result and covered(parts) != pages[1] - pages[0]:
         return -ENOMEM
     return result
+
+
+def covered(parts: list[tuple[Vma, int, int]]) -> int:
+    """How many pages the parts of VMAs hold; a range with a hole is ENOMEM at the end (mm)."""
+    return sum(end - start for _, start, end in parts)
 
 
 def madvise_vma(kvm: Kvm, vma: Vma, start: int, end: int, advice: str) -> Steps[int]:
@@ -169,22 +172,16 @@ def do_msync(kvm: Kvm, hva: int, length: int) -> int:
     pages = page_range(hva, length)
     if pages is None:
         return -EINVAL
-    mapped = sum(
-        min(v.end, pages[1]) - max(v.start, pages[0])
-        for v in kvm.mm.vmas
-        if v.start < pages[1] and pages[0] < v.end
-    )
-    return 0 if mapped == pages[1] - pages[0] else -ENOMEM
+    return 0 if covered(kvm.vmas_in(*pages)) == pages[1] - pages[0] else -ENOMEM
 
 
-def write_protect_ptes(kvm: Kvm, start: int, end: int, uffd: bool) -> Steps[None]:
+def write_protect_ptes(kvm: Kvm, start: int, end: int) -> Steps[None]:
     """The notifier pair and the PTE changes that the three callers below share (mm/mprotect.c)."""
     yield from kvm.kvm_mmu_notifier_invalidate_range_start(start, end)
     yield "write_protect_ptes.ptes"
     for page, pte in kvm.mm.ptes.items():
         if start <= page < end:
             pte.writable = False
-            pte.uffd_wp |= uffd
     yield from kvm.kvm_mmu_notifier_invalidate_range_end(start, end)
 
 
@@ -196,27 +193,21 @@ def uffd_writeprotect(kvm: Kvm, hva: int, length: int, wp_async: bool) -> Steps[
     yield UFFD_LOCK
     kvm.mmap_lock.read_lock()
     result = 0
-    for vma in [v for v in kvm.mm.vmas if v.start < pages[1] and pages[0] < v.end]:
-        start, end = max(vma.start, pages[0]), min(vma.end, pages[1])
+    for vma, start, end in kvm.vmas_in(*pages):
         if vma.file is not None and not wp_async:
             result = -EINVAL
             break
-        if kvm.pud_populated(start, end):
-            yield from kvm.write_protect_ptes(start, end, True)
+        if kvm.first_populated(start, end) is not None:
+            yield from kvm.write_protect_ptes(start, end)
     kvm.mmap_lock.read_unlock()
     return result
-
-
-def pud_populated(kvm: Kvm, start: int, end: int) -> bool:
-    """Whether change_pud_range(), mm/mprotect.c, finds anything below the PUD level."""
-    return any(pud in kvm.mm.puds for pud in range(start >> 18, ((end - 1) >> 18) + 1))
 
 
 def clear_refs_write(kvm: Kvm) -> Steps[int]:
     """Mirror of clear_refs_write() with CLEAR_REFS_SOFT_DIRTY, fs/proc/task_mmu.c: [0, -1)."""
     yield CLEAR_REFS_LOCK
     kvm.mmap_lock.write_lock()
-    yield from kvm.write_protect_ptes(0, EVERYTHING, False)
+    yield from kvm.write_protect_ptes(0, EVERYTHING)
     kvm.mmap_lock.write_unlock()
     return 0
 
@@ -231,6 +222,6 @@ def do_pagemap_scan(kvm: Kvm, hva: int, length: int) -> Steps[int]:
         return -EINVAL
     yield PAGEMAP_LOCK
     kvm.mmap_lock.read_lock()
-    yield from kvm.write_protect_ptes(pages[0], pages[1], True)
+    yield from kvm.write_protect_ptes(pages[0], pages[1])
     kvm.mmap_lock.read_unlock()
     return 0

@@ -77,7 +77,7 @@ def handle_mm_fault(kvm: Kvm, vma: Vma, page: int, write: bool) -> Steps[str]:
     if pte.unreadable:  # a NUMA hint; PROT_NONE never gets here
         pte.unreadable = False
         return ""
-    pte.uffd_wp = False  # assumption: the handler, or async mode, lets the write through
+    # Assumption: a userfaultfd handler, or async mode, lets every write through.
     if vma.shared:
         pte.writable = True  # no notifier: nothing becomes less accessible
         return ""

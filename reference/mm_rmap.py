@@ -278,14 +278,13 @@ def numa_scan(kvm: Kvm, start: int, end: int) -> Steps[int]:
     yield NUMA_LOCK
     kvm.mmap_lock.read_lock()
     scanned = 0
-    for vma in [v for v in kvm.mm.vmas if v.start < end and start < v.end]:
+    for vma, first, last in kvm.vmas_in(start, end):
         if vma.policy == 1 or not vma.prot:
             continue
         if vma.file is not None and not vma.may_write():
             continue
         if vma.policy == 0 and vma.file is not None and kvm.features["numa_skips_default_policy"]:
             continue
-        first, last = max(vma.start, start), min(vma.end, end)
         if first < last:
             yield from kvm.change_protection(vma, first, last, None)
             scanned += last - first

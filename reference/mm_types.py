@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference.uapi import PROT_READ, PROT_WRITE
+from reference.uapi import PROT_WRITE
 
 if TYPE_CHECKING:
     from reference.frames import Frame
@@ -42,9 +42,6 @@ class Vma:
     def index_of(self, page: int) -> int:
         return self.pgoff + page - self.start
 
-    def readable(self) -> bool:
-        return bool(self.prot & PROT_READ)
-
     def may_write(self) -> bool:
         return bool(self.prot & PROT_WRITE)
 
@@ -52,13 +49,12 @@ class Vma:
 class Pte:
     """A present user PTE.  unreadable: PROT_NONE, or a NUMA hint."""
 
-    __slots__ = ("frame", "uffd_wp", "unreadable", "writable")
+    __slots__ = ("frame", "unreadable", "writable")
 
     def __init__(self, frame: Frame, writable: bool) -> None:
         self.frame = frame
         self.writable = writable
         self.unreadable = False
-        self.uffd_wp = False
 
 
 class Entry:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from reference.frames import Frame, put_page
-from reference.mm_types import PUD_SHIFT, Entry, Vma
+from reference.mm_types import PUD_SHIFT, Vma
 from reference.primitives import Steps, WantWrite
 from reference.uapi import (
     EBADF,
@@ -46,6 +46,16 @@ def page_range(hva: int, length: int) -> tuple[int, int] | None:
     if hva & PAGE_MASK or length <= 0 or hva + length > TASK_SIZE:
         return None
     return hva >> PAGE_SHIFT, (hva + length + PAGE_MASK) >> PAGE_SHIFT
+
+
+def vmas_in(kvm: Kvm, start: int, end: int) -> list[tuple[Vma, int, int]]:
+    """The VMAs that meet pages [start, end), each with its part of the range
+    (for_each_vma_range(), include/linux/mm.h)."""
+    return [
+        (vma, max(vma.start, start), min(vma.end, end))
+        for vma in kvm.mm.vmas
+        if vma.start < end and start < vma.end
+    ]
 
 
 def split_vmas(kvm: Kvm, start: int, end: int) -> list[Vma]:
@@ -272,11 +282,10 @@ def change_protection(kvm: Kvm, vma: Vma, start: int, end: int, prot: int | None
     prot None means a NUMA scan.  Nothing happens where the upper page-table level is empty;
     areas of a program lie in one PUD each, so the range is told whole or not at all.
     """
-    first = next((p for p in range(start >> PUD_SHIFT, ((end - 1) >> PUD_SHIFT) + 1)
-                  if p in kvm.mm.puds), None)  # fmt: skip
+    first = kvm.first_populated(start, end)
     if first is None:
         return
-    start = max(start, first << PUD_SHIFT)
+    start = first
     yield from kvm.kvm_mmu_notifier_invalidate_range_start(start, end)
     yield "change_protection.ptes"
     for page, pte in kvm.mm.ptes.items():
@@ -287,6 +296,15 @@ def change_protection(kvm: Kvm, vma: Vma, start: int, end: int, prot: int | None
                 pte.writable &= vma.may_write()
                 pte.unreadable = prot == 0
     yield from kvm.kvm_mmu_notifier_invalidate_range_end(start, end)
+
+
+def first_populated(kvm: Kvm, start: int, end: int) -> int | None:
+    """Where change_pud_range(), mm/mprotect.c, starts in pages [start, end): at the first PUD
+    entry that is not none; None when there is none."""
+    for pud in range(start >> PUD_SHIFT, ((end - 1) >> PUD_SHIFT) + 1):
+        if pud in kvm.mm.puds:
+            return max(start, pud << PUD_SHIFT)
+    return None
 
 
 def do_mbind(kvm: Kvm, hva: int, length: int, policy: int) -> Steps[int]:
@@ -339,8 +357,3 @@ def child_exit(kvm: Kvm) -> int:
         child[page].mapcount -= 1
         put_page(kvm, child[page])
     return 0
-
-
-def put_entry(kvm: Kvm, page: int, entry: Entry) -> None:
-    """Put a non-present entry where a PTE was (set_pte_at() of a swap entry, mm/rmap.c)."""
-    kvm.mm.entries[page] = entry

@@ -47,8 +47,7 @@ def kvm_unmap_gfn_range(kvm: Kvm, gfn_range: GfnRange) -> Steps[bool]:
 
     Returns whether the caller must flush.  arm64 does its own TLBI and says no.
     """
-    if gfn_range.slot.freed:
-        kvm.check_slot_alive(gfn_range.slot, "kvm_unmap_gfn_range")
+    kvm.check_slot_alive(gfn_range.slot, "kvm_unmap_gfn_range")
     if not kvm.x86:
         kvm.stage2_unmap_gfns(gfn_range.slot, gfn_range.start, gfn_range.end, gfn_range.from_hva)
         return False

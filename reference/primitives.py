@@ -50,7 +50,6 @@ class Task:
         "index",
         "name",
         "notifier_depth",
-        "pending_ranges",
         "srcu_depth",
         "task_work",
     )
@@ -61,7 +60,6 @@ class Task:
         self.held: list[Mutex | RwLock] = []
         self.srcu_depth = 0
         self.notifier_depth = 0  # >0 inside an HVA notifier callback
-        self.pending_ranges: list[tuple[int, int]] = []  # gfn ranges between start and end
         self.task_work: list[GmemFile] = []  # files whose last reference this task dropped
 
     def __repr__(self) -> str:

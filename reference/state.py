@@ -107,17 +107,12 @@ class Memslots:
         self.generation = generation
         self.slots: dict[int, MemorySlot] = {}
 
-    def by_hva(self) -> list[MemorySlot]:
-        """Slots in the order the hva interval tree gives them."""
-        return sorted(self.slots.values(), key=lambda s: (s.userspace_addr, s.id))
-
 
 class Spte:
     """A present leaf: a 4K SPTE, or an arm64 stage-2 PTE."""
 
     __slots__ = (
         "accessed",
-        "dirty",
         "frame",
         "generation",
         "host_writable",
@@ -131,7 +126,6 @@ class Spte:
         self.writable = writable
         self.host_writable = writable  # may be made writable again without a new pfn
         self.accessed = not prefetched
-        self.dirty = False
         self.prefetched = prefetched
 
 

@@ -14,7 +14,6 @@ EPERM: Final = 1
 ENOENT: Final = 2
 EINTR: Final = 4
 EIO: Final = 5
-ENXIO: Final = 6
 EBADF: Final = 9
 EAGAIN: Final = 11
 ENOMEM: Final = 12
@@ -28,8 +27,6 @@ ENOTTY: Final = 25
 EFBIG: Final = 27
 EOPNOTSUPP: Final = 95
 EHWPOISON: Final = 133
-ESRCH: Final = 3
-ENOSPC: Final = 28
 
 ERRNO_NAMES: Final = {
     number: name
@@ -44,7 +41,6 @@ KVM_MEM_GUEST_MEMFD: Final = 1 << 2
 GUEST_MEMFD_FLAG_MMAP: Final = 1 << 0
 GUEST_MEMFD_FLAG_INIT_SHARED: Final = 1 << 1
 KVM_MEMORY_ATTRIBUTE_PRIVATE: Final = 1 << 3
-KVM_PRIVATE_MEM_SLOTS: Final = 3
 
 # include/linux/kvm_host.h
 KVM_MEMSLOT_INVALID: Final = 1 << 16

@@ -147,7 +147,6 @@ def translate(kvm: Kvm, vcpu: Vcpu, gfn: int, write: bool, as_id: int, l2: bool)
     if spte is None or (write and not spte.writable) or not (kvm.x86 or spte.accessed):
         return None
     spte.accessed = True
-    spte.dirty |= write
     entry = TlbEntry(spte.frame, spte.generation, spte.writable)
     vcpu.tlb[key] = entry
     if kvm.features["shadow"] or l2:

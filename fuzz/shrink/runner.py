@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from fuzz.judge import Judgement, suspicious
-from fuzz.overlay import Model
 from fuzz.shrink.passes import PASSES
 from fuzz.text import ProgramError, validate
 from fuzz.vocabulary import Program
@@ -73,20 +71,3 @@ def _valid(program: Program) -> bool:
     except ProgramError:
         return False
     return True
-
-
-def same_finding(finding: Judgement, reference: Model, patched: Model) -> Callable[[Program], bool]:
-    """A predicate: the quick look shows the same rule, side and site, or the same difference."""
-    primary = finding.primary
-    kinds = {d.kind for d in finding.differing}
-
-    def still_fails(program: Program) -> bool:
-        again = suspicious(program, reference, patched)
-        if again is None:
-            return False
-        if primary is not None:
-            return any((b.rule, b.site, b.side) == key for b in again.broken)
-        return not again.broken and bool(kinds & {d.kind for d in again.differing})
-
-    key = (primary.rule, primary.site, primary.side) if primary is not None else None
-    return still_fails

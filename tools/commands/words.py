@@ -17,7 +17,6 @@ from tools import exits
 from tools.cases import Models
 
 WIDTH: Final = 100
-NAMES_MAX: Final = 6
 
 
 @click.command()
