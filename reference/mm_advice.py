@@ -197,8 +197,9 @@ def uffd_writeprotect(kvm: Kvm, hva: int, length: int, wp_async: bool) -> Steps[
         if vma.file is not None and not wp_async:
             result = -EINVAL
             break
-        if kvm.first_populated(start, end) is not None:
-            yield from kvm.write_protect_ptes(start, end)
+        first = kvm.first_populated(start, end)
+        if first is not None:
+            yield from kvm.write_protect_ptes(first, end)
     kvm.mmap_lock.read_unlock()
     return result
 

@@ -39,6 +39,7 @@ ROWS: Final = {
     "mprotect, first PUD empty": ("mprotect_partly_empty", "g"),
     "uffd-wp": ("uffd_wp", "gao"),
     "uffd-wp, PUD empty": ("uffd_wp_empty", "a"),
+    "uffd-wp, first PUD empty": ("uffd_wp_partly_empty", "g"),
     "NUMA scan": ("numa_scan", "gao"),
     "NUMA scan, bind policy": ("numa_scan_bind", "gao"),
     "NUMA scan, bind policy with balancing": ("numa_scan_bind_balancing", "g"),
