@@ -1,0 +1,128 @@
+"""Where everything of a campaign lies, and how files are written so that no kill can tear them.
+
+    DIR/campaign.json            settings, written once (tools/campaign/settings.py)
+    DIR/models/*.py              copies of overlay files under test, as they were at the start
+    DIR/lock                     held by the supervisor while it runs; has its pid
+    DIR/stop                     exists when somebody asked the campaign to end
+    DIR/corpus/SHA1              programs with new coverage, as text; libFuzzer's naming
+    DIR/queue/NAME.prog          programs that broke something, waiting for triage
+    DIR/known.json               kinds that need no triage any more (triage -> workers)
+    DIR/findings/FINGERPRINT/    fuzz/folder.py, with history.json and members/
+    DIR/hangs/SHA1.prog          inputs of workers that had to be killed
+    DIR/errors/SHA1.prog         programs on which our own code failed, with SHA1.txt
+    DIR/quarantine/              files that were torn or not ours, moved here, never deleted
+    DIR/workers/N/               pulse, stats.json, log of worker N
+    DIR/stats.jsonl              one line of statistics a second or so, with AFL++'s names
+    DIR/campaign.db              an index for fast answers; made again from the files if lost
+
+Files are the truth.  Each is made under a hidden name and renamed, so a reader finds a whole file
+or none; what a crash leaves behind is a hidden file, which the next resume removes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+PROGRAM_SUFFIX: Final = ".prog"
+YOUNG: Final = ".young."  # prefix of files that are being written
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one campaign directory."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "campaign.json"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def stop(self) -> Path:
+        return self.root / "stop"
+
+    @property
+    def corpus(self) -> Path:
+        return self.root / "corpus"
+
+    @property
+    def queue(self) -> Path:
+        return self.root / "queue"
+
+    @property
+    def known(self) -> Path:
+        return self.root / "known.json"
+
+    @property
+    def findings(self) -> Path:
+        return self.root / "findings"
+
+    @property
+    def hangs(self) -> Path:
+        return self.root / "hangs"
+
+    @property
+    def errors(self) -> Path:
+        return self.root / "errors"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "quarantine"
+
+    @property
+    def workers(self) -> Path:
+        return self.root / "workers"
+
+    @property
+    def stats(self) -> Path:
+        return self.root / "stats.jsonl"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "campaign.db"
+
+    def worker(self, number: int) -> Path:
+        """The folder of one worker."""
+        return self.workers / str(number)
+
+    def make(self) -> None:
+        """Make the folders that are not there yet."""
+        for folder in (
+            self.models, self.corpus, self.queue, self.findings, self.hangs, self.errors,
+            self.quarantine, self.workers,
+        ):  # fmt: skip
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+def content_name(data: bytes) -> str:
+    """The name of a file with this content: 40 hex digits, as libFuzzer names corpus files."""
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
+
+
+def write_whole(path: Path, data: bytes | str) -> None:
+    """Write a file so that it is there whole or not at all, also after a power cut.
+
+    Raises OSError, having removed what it had begun.
+    """
+    young = path.with_name(f"{YOUNG}{path.name}.{os.getpid()}")
+    try:
+        with young.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        young.replace(path)
+    except OSError:
+        young.unlink(missing_ok=True)
+        raise

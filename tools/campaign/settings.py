@@ -1,0 +1,87 @@
+"""What a campaign was started with; campaign.json, written once and read by every process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from reference.features import KERNELS, MMUS, Profile
+from tools.campaign.layout import Layout, write_whole
+
+FORMAT: Final = 1
+
+
+class CampaignError(ValueError):
+    """A campaign directory that cannot be used: says which file, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a campaign.  Times are in seconds, memory in MiB.
+
+    invariant: everything that decides what is fuzzed is here; how long and how fast is not.
+    """
+
+    reference: str = "stock"  # a model's name, or the path of a copy in models/
+    patched: str = "seed"
+    profiles: tuple[str, ...] = ()  # "v7.2 x86-tdp"; empty: all
+    seed: int = 0
+    ops_min: int = 2
+    ops_max: int = 12
+    budget: int = 10_000  # schedules to try when settling a finding
+    hang_seconds: float = 30.0  # a worker silent for so long is killed
+    memory_mb: int = 1024  # a worker larger than this is replaced
+    created: str = ""  # UTC, ISO 8601
+    version: str = ""  # of gmemdiff
+
+    def parsed_profiles(self) -> tuple[Profile, ...]:
+        """The profiles as the engine takes them."""
+        pairs = [text.split() for text in self.profiles]
+        return tuple(Profile(kernel, mmu) for kernel, mmu in pairs)
+
+
+def save_settings(layout: Layout, settings: Settings) -> None:
+    """Write campaign.json."""
+    data = {"format": FORMAT, **asdict(settings)}
+    write_whole(layout.settings, json.dumps(data, indent=2, sort_keys=True) + "\n")
+
+
+def load_settings(root: Path) -> Settings:
+    """Read campaign.json of a campaign directory.  Raises CampaignError."""
+    path = Layout(root).settings
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        text = f"{root}: no campaign here (no {path.name}); start one with: gmemdiff fuzz -w {root}"
+        raise CampaignError(text) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CampaignError(f"{path}: cannot be read: {error}") from error
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CampaignError(
+            f"{path}:{error.lineno}:{error.colno}: is not JSON: {error.msg}; "
+            "restore the file, or move it away and start again with the same -w"
+        ) from error
+    return _checked(path, data)
+
+
+def _checked(path: Path, data: Any) -> Settings:
+    if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
+        raise CampaignError(f"{path}:1:1: is not format {FORMAT}; written by another gmemdiff?")
+    defaults = asdict(Settings())
+    for name, value in data.items():
+        if name not in defaults:
+            raise CampaignError(f"{path}:1:1: unknown setting {name!r}; remove it")
+        want = type(defaults[name])
+        good = isinstance(value, list if want is tuple else (int, float) if want is float else want)
+        if not good or isinstance(value, bool):
+            raise CampaignError(f"{path}:1:1: {name} is {value!r}; want {want.__name__}")
+    for text in data.get("profiles", ()):
+        words = text.split() if isinstance(text, str) else ()
+        if len(words) != 2 or words[0] not in KERNELS or words[1] not in MMUS:
+            raise CampaignError(f"{path}:1:1: {text!r} is no profile; write 'v7.2 x86-tdp'")
+    given: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in data.items()}
+    return Settings(**given)
