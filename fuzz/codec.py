@@ -205,6 +205,14 @@ def _extras(s: _Setup, has_smm: bool) -> None:
         s.do("user_write", (hva, s.world.value if again else s.world.fresh_value()))
 
 
+def draw_setup(world: World, place: int) -> tuple[Op, ...]:
+    """Draw a layout, the one that the byte `place` stands for, and what lies around it."""
+    setup = _Setup(world)
+    LAYOUTS[place % len(LAYOUTS)](setup)
+    _extras(setup, has_smm=world.profile.has("x86") and not world.private)
+    return tuple(setup.ops)
+
+
 def _draw_actors(world: World, vm: str, shape: int, count: int) -> tuple[Actor, ...]:
     """Draw `count` ops, turn by turn, which is about the order they will run in.
 
@@ -257,17 +265,14 @@ def decode(data: bytes, profile: Profile | None = None, ops: int | None = None) 
         ops = max(OPS_MIN, min(OPS_MAX, len(data) // BYTES_PER_OP))
     place, shape, count = reader.byte(), reader.byte(), reader.byte()
     raw = [tuple([reader.byte() for _ in range(4)]) for _ in range(_PREEMPTIONS[count & 7])]
-    layout = LAYOUTS[place % len(LAYOUTS)]
-    is_private = profile.has("sw_protected_vm") and (layout is _private or place >= 248)
-    vm = "sw-protected" if is_private else "default"
+    private = LAYOUTS[place % len(LAYOUTS)] is _private or place >= 248
+    vm = "sw-protected" if private and profile.has("sw_protected_vm") else "default"
     world = World(profile, vm, reader)
-    setup = _Setup(world)
-    layout(setup)
-    _extras(setup, has_smm=profile.has("x86") and not is_private)
+    setup = draw_setup(world, place)
     actors = _draw_actors(world, vm, shape, ops)
     return Program(
         profile=profile,
-        setup=tuple(setup.ops),
+        setup=setup,
         actors=actors,
         schedule=_schedule(actors, raw),
         vm=vm,

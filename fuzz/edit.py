@@ -29,6 +29,18 @@ def without_ops(program: Program, name: str, at: int, count: int) -> Program:
     return replace(program, actors=actors, schedule=tuple(schedule))
 
 
+def with_inserted(program: Program, name: str, at: int, op: Op) -> Program:
+    """The program with one more op of an actor, before index `at`; preemptions move up."""
+    actors = tuple(
+        replace(a, ops=(*a.ops[:at], op, *a.ops[at:])) if a.name == name else a
+        for a in program.actors
+    )
+    schedule = tuple(
+        replace(p, op=p.op + 1) if p.actor == name and p.op >= at else p for p in program.schedule
+    )
+    return replace(program, actors=actors, schedule=schedule)
+
+
 def without_setup(program: Program, at: int, count: int) -> Program:
     """The program without `count` setup ops from index `at`."""
     return replace(program, setup=program.setup[:at] + program.setup[at + count :])

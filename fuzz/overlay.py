@@ -247,4 +247,5 @@ def rewrite(
         ) from error
     result: Any = scope[function.__name__]
     result.rewritten_source = changed
+    result.rewritten_from = function
     return result  # type: ignore[no-any-return]

@@ -80,6 +80,13 @@ def execute(
     return Execution(model.kvm, plan or Plan.of(program), oracles_for(model), recorder).run()
 
 
+def boundaries(program: Program, model: Model) -> tuple[Boundary, ...]:
+    """The steps at which a program could be preempted, in the order a run on the model passes."""
+    log = _Boundaries(())
+    execute(model, program, recorder=log)
+    return tuple(dict.fromkeys(log.passed))
+
+
 def search(
     program: Program,
     model: Model,

@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+"""The fuzz target: what Atheris calls, for campaigns and on its own.
+
+An input is the text of a Program; any other bytes are decoded into one (fuzz/codec.py), so every
+input means something.  Mutation and crossover work on Programs and come from here, too.
+
+On its own, ``python -m fuzz.target [libFuzzer options] [CORPUS]`` is an ordinary libFuzzer target
+(for OSS-Fuzz, ClusterFuzzLite, or by hand), set up by environment variables, since libFuzzer owns
+the command line:
+
+    GMEMDIFF_REFERENCE, GMEMDIFF_PATCHED   models, by default stock and seed
+    GMEMDIFF_PROFILES                      for example "v7.2 x86-tdp,v7.2 arm64"; by default all
+    GMEMDIFF_OPS                           for example 2..12, ops per program
+
+It stops at the first finding that speaks against the patch and holds after the search, as an
+uncaught exception with the report; libFuzzer then keeps the program.  Campaigns
+(tools/campaign/worker.py) give a listener instead, and go on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from fuzz.codec import OPS_MAX, decode
+from fuzz.finding import Finding, kinds_of
+from fuzz.harness import COUNTERS, Harness, Look
+from fuzz.judge import PATCHED_ONLY, Verdict, judge
+from fuzz.mutate import Mutator
+from fuzz.overlay import Model, load_model
+from fuzz.report import report
+from fuzz.search import Boundary, boundaries
+from fuzz.text import ProgramError, format_program, parse
+from fuzz.vocabulary import Program
+from reference.features import PROFILES, Profile
+
+INPUT_BYTES_MAX: Final = 16_384
+PROGRAMS_KEPT: Final = 2_048  # parsed corpus entries, per process
+LIBFUZZER_OPTIONS: Final = (
+    f"-max_len={INPUT_BYTES_MAX}",
+    "-len_control=0",
+    # Mutants of mutants come from the mutator, which knows the steps of corpus entries only.
+    "-mutate_depth=1",
+)
+TEXT_STARTS: Final = (b"gmemdiff", b"#")
+
+Listener = Callable[[Program, Look], None]
+
+
+class PatchFindingError(Exception):
+    """The patch breaks a rule that the reference keeps; the text is the report."""
+
+
+class Target:
+    """Two models, and the three functions that Atheris calls.
+
+    listener: gets every execution.  mutator: draws programs for the profiles and sizes wanted.
+    """
+
+    def __init__(
+        self,
+        reference: Model,
+        patched: Model,
+        profiles: Sequence[Profile],
+        ops: tuple[int, int],
+        listener: Listener,
+    ) -> None:
+        self.patched = patched
+        self.listener = listener
+        self.profiles = tuple(profiles) or PROFILES
+        self.harness = Harness(reference, patched)
+        self.mutator = Mutator(self.profiles, *ops, self._boundaries)
+        self._programs: OrderedDict[bytes, Program | None] = OrderedDict()
+        self._passed: OrderedDict[Program, tuple[Boundary, ...]] = OrderedDict()
+
+    def test_one_input(self, data: bytes) -> None:
+        """Run one input.  Raises HarnessError, and whatever the listener raises."""
+        program = self.program_of(data)
+        if program is not None:
+            self.listener(program, self.harness.run(program))
+
+    def custom_mutator(self, data: bytes, max_size: int, seed: int) -> bytes:
+        """The text of a changed program."""
+        rng = random.Random(seed)
+        return self._text(self.mutator.mutate(self.program_of(data), rng), data, max_size)
+
+    def custom_crossover(self, one: bytes, two: bytes, max_size: int, seed: int) -> bytes:
+        """The text of a splice of two programs, or of a changed copy of the first."""
+        rng = random.Random(seed)
+        first, second = self.program_of(one), self.program_of(two)
+        # libFuzzer crosses as often as it mutates, which is more often than it pays.
+        if first is None or second is None or rng.random() < 0.7:
+            child = self.mutator.mutate(first, rng)
+        else:
+            child = self.mutator.cross(first, second, rng)
+        return self._text(child, one, max_size)
+
+    def program_of(self, data: bytes) -> Program | None:
+        """The program that an input stands for; None when it is text that is none."""
+        known = self._programs
+        if data in known:
+            known.move_to_end(data)
+            return known[data]
+        program: Program | None
+        if data.startswith(TEXT_STARTS):
+            try:
+                program = parse(data.decode("utf-8"))
+            except (ProgramError, UnicodeDecodeError):
+                program = None
+        else:
+            program = decode(data, self.profiles[0] if len(self.profiles) == 1 else None)
+        self._keep(data, program)
+        return program
+
+    def _keep(self, data: bytes, program: Program | None) -> None:
+        self._programs[data] = program
+        if len(self._programs) > PROGRAMS_KEPT:
+            self._programs.popitem(last=False)
+
+    def _text(self, program: Program, instead: bytes, max_size: int) -> bytes:
+        data = format_program(program).encode()
+        if len(data) > max_size:
+            return instead[:max_size]
+        self._keep(data, program)  # it is executed next
+        return data
+
+    def _boundaries(self, program: Program) -> tuple[Boundary, ...]:
+        passed = self._passed.get(program)
+        if passed is None:
+            passed = self._passed[program] = boundaries(program, self.patched)
+            if len(self._passed) > PROGRAMS_KEPT:
+                self._passed.popitem(last=False)
+        return passed
+
+
+def fuzz(target: Target, arguments: Sequence[str]) -> None:
+    """Hand the process over to Atheris; arguments are libFuzzer's, with the program's name first.
+
+    Returns when libFuzzer does, which it mostly does not.
+    """
+    # Atheris finds the custom functions by symbols that must be global before its core is loaded;
+    # a core imported first would silently never call them.  tests/quality/test_target.py counts.
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(os.RTLD_GLOBAL | os.RTLD_NOW)
+    try:
+        import atheris
+        from atheris import custom_crossover, custom_mutator  # noqa: F401
+    finally:
+        sys.setdlopenflags(flags)
+    atheris.Setup(
+        list(arguments),
+        target.test_one_input,
+        custom_mutator=target.custom_mutator,
+        custom_crossover=target.custom_crossover,
+    )
+    _register(target.harness.counters)
+    atheris.Fuzz()
+
+
+def _register(counters: bytearray) -> None:
+    """Let libFuzzer read the counters as if a compiler had put them there.
+
+    It wants as many program counters; ours are only numbers, which nobody looks up.
+    """
+    from atheris import core_with_libfuzzer
+
+    core = ctypes.CDLL(core_with_libfuzzer.__file__)
+    bytes_ = (ctypes.c_ubyte * COUNTERS).from_buffer(counters)
+    table = (ctypes.c_uint64 * (2 * COUNTERS))()
+    for number in range(COUNTERS):
+        table[2 * number] = number + 1  # the second word is flags: 0
+    for function, array in (
+        (core.__sanitizer_cov_8bit_counters_init, bytes_),
+        (core.__sanitizer_cov_pcs_init, table),
+    ):
+        start = ctypes.addressof(array)
+        function(ctypes.c_void_p(start), ctypes.c_void_p(start + ctypes.sizeof(array)))
+    _REGISTERED.append((bytes_, table))
+
+
+_REGISTERED: list[object] = []  # what libFuzzer points into must not be freed
+
+
+class StopAtFinding:
+    """The listener of a target on its own: judges what speaks against the patch, and raises."""
+
+    def __init__(self, reference: Model, patched: Model) -> None:
+        self.models = reference, patched
+
+    def __call__(self, program: Program, look: Look) -> None:
+        quick = look.judgement
+        if quick is None or quick.verdict < Verdict.DIVERGE:
+            return
+        if all(kind.side != PATCHED_ONLY for kind in kinds_of(quick)):
+            return
+        judgement = judge(program, *self.models)
+        if judgement.verdict < Verdict.DIVERGE:
+            return
+        against = [kind for kind in kinds_of(judgement) if kind.side == PATCHED_ONLY]
+        if against:
+            finding = Finding.of(judgement, *self.models, against[0])
+            raise PatchFindingError("\n" + report(finding, "the input that libFuzzer keeps"))
+
+
+def _from_environment() -> Target:
+    """The target that the environment asks for.  Raises OverlayError, ValueError."""
+    reference = load_model(os.environ.get("GMEMDIFF_REFERENCE", "stock"))
+    patched = load_model(os.environ.get("GMEMDIFF_PATCHED", "seed"))
+    wanted = [text.strip() for text in os.environ.get("GMEMDIFF_PROFILES", "").split(",")]
+    known = {str(profile): profile for profile in PROFILES}
+    for text in wanted:
+        if text and text not in known:
+            raise ValueError(f"GMEMDIFF_PROFILES: {text!r} is none of {', '.join(known)}")
+    profiles = [known[text] for text in wanted if text]
+    low, _, high = os.environ.get("GMEMDIFF_OPS", f"2..{OPS_MAX}").partition("..")
+    if not (low.isdecimal() and high.isdecimal() and 1 <= int(low) <= int(high)):
+        raise ValueError("GMEMDIFF_OPS: write for example 2..12")
+    stop = StopAtFinding(reference, patched)
+    return Target(reference, patched, profiles, (int(low), int(high)), stop)
+
+
+def main() -> int:
+    """Run as a libFuzzer target."""
+    try:
+        target = _from_environment()
+    except ValueError as error:  # an OverlayError is one, too
+        print(error, file=sys.stderr)
+        return 2
+    fuzz(target, [sys.argv[0], *LIBFUZZER_OPTIONS, *sys.argv[1:]])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
