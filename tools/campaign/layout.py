@@ -13,6 +13,11 @@
     DIR/quarantine/              files that were torn or not ours, moved here, never deleted
     DIR/workers/N/               pulse, stats.json, log of worker N
     DIR/stats.jsonl              one line of statistics a second or so, with AFL++'s names
+    DIR/events.jsonl             one line for each thing that happened: started, found, died, ...
+    DIR/totals.json              what worker processes that have ended had counted
+    DIR/hook.log                 what the command given with --on-finding printed
+    DIR/ballast                  a file to delete when the disk is full, so that findings fit
+    DIR/corpus-old               the corpus that cmin is replacing; only there while it does
     DIR/campaign.db              an index for fast answers; made again from the files if lost
 
 Files are the truth.  Each is made under a hidden name and renamed, so a reader finds a whole file
@@ -88,6 +93,26 @@ class Layout:
     @property
     def stats(self) -> Path:
         return self.root / "stats.jsonl"
+
+    @property
+    def events(self) -> Path:
+        return self.root / "events.jsonl"
+
+    @property
+    def totals(self) -> Path:
+        return self.root / "totals.json"
+
+    @property
+    def hook_log(self) -> Path:
+        return self.root / "hook.log"
+
+    @property
+    def ballast(self) -> Path:
+        return self.root / "ballast"
+
+    @property
+    def corpus_old(self) -> Path:
+        return self.root / "corpus-old"
 
     @property
     def database(self) -> Path:
