@@ -32,19 +32,17 @@ class Disk:
         self._next = 0.0
 
     def guard(self, write: Callable[[], object]) -> bool:
-        """Do a write; False when there was no room for it.  Other errors pass through."""
+        """Do a write; False when it failed, so that it can be tried again."""
         try:
             write()
         except OSError as error:
-            if error.errno not in FULL:
-                raise
             self._trouble(error)
             return False
         return True
 
     def tick(self, now: float) -> None:
         """Make the ballast when it is missing; with that done there is room again."""
-        if self.layout.ballast.exists() or now < self._next:
+        if now < self._next or (self.layout.ballast.exists() and not self.full):
             return
         self._next = now + self.every_seconds
         if self._make() and self.full:
@@ -52,15 +50,17 @@ class Disk:
             self.tell(DISK_FREE, f"there is room again under {self.layout.root}; going on")
 
     def _trouble(self, error: OSError) -> None:
-        with suppress(OSError):
-            self.layout.ballast.unlink()
+        if error.errno in FULL:
+            with suppress(OSError):
+                self.layout.ballast.unlink()
         if self.full:
             return
         self.full = True
+        what = "make room" if error.errno in FULL else f"see to {error.filename}"
         self.tell(
             DISK_FULL,
             f"{self.layout.root}: {error.strerror}: findings are kept, coverage and statistics "
-            "wait; make room, nothing needs to be started again",
+            f"wait; {what}, nothing needs to be started again",
         )
 
     def _make(self) -> bool:

@@ -25,11 +25,12 @@ class Gatherer:
         self.layout = layout
         self.settings = settings
         self.listing = Listing(layout, accepted)
+        self.totals = Totals()  # of the last snapshot
 
     def snapshot(self, now: float, ended: Totals | None = None) -> Snapshot:
         """The campaign at this moment; `ended` are the totals of ended workers, if known."""
         layout = self.layout
-        totals = campaign_totals(layout, ended)
+        totals = self.totals = campaign_totals(layout, ended)
         findings = self.listing.read(totals.seen)
         return Snapshot(
             root=str(layout.root),

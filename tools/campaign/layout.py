@@ -15,6 +15,7 @@
     DIR/stats.jsonl              one line of statistics a second or so, with AFL++'s names
     DIR/events.jsonl             one line for each thing that happened: started, found, died, ...
     DIR/totals.json              what worker processes that have ended had counted
+    DIR/triager.log              what the triage process printed
     DIR/hook.log                 what the command given with --on-finding printed
     DIR/ballast                  a file to delete when the disk is full, so that findings fit
     DIR/corpus-old               the corpus that cmin is replacing; only there while it does
@@ -101,6 +102,10 @@ class Layout:
     @property
     def totals(self) -> Path:
         return self.root / "totals.json"
+
+    @property
+    def triager_log(self) -> Path:
+        return self.root / "triager.log"
 
     @property
     def hook_log(self) -> Path:
