@@ -71,9 +71,16 @@ def _complete(layout: Layout, folder: Path, finding: Finding) -> Iterator[str]:
     program = folder / PROGRAM
     here = folder.relative_to(layout.root)
     text = format_program(finding.program)
-    if not program.is_file() or program.read_bytes() != text.encode():
+    if not program.is_file():
         write_whole(program, text)
-        yield f"{here}/{PROGRAM}: was not the program of the finding; written again"
+        yield f"{here}/{PROGRAM}: was missing; written again"
+    elif program.read_bytes() != text.encode():  # a smaller one that came too late, or an edit
+        moved = into_quarantine(layout, program, "was not the program of finding.json")
+        write_whole(program, text)
+        yield (
+            f"{here}/{PROGRAM}: was not the program of finding.json; written again, "
+            f"what was there is in {moved.relative_to(layout.root)}"
+        )
     if not (folder / REPORT).is_file():
         write_whole(folder / REPORT, report(finding, str(program)))
         yield f"{here}/{REPORT}: was missing; written again"

@@ -1,0 +1,148 @@
+"""Make a campaign directory, or go on in one that is there: what is given must fit it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from fuzz.overlay import load_model
+from tools.campaign.layout import Layout, write_whole
+from tools.campaign.settings import CampaignError, Settings, load_settings, save_settings
+
+OVERLAYS: Final = ("reference", "patched")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was given on the command line; None for what was not."""
+
+    reference: str | None = None
+    patched: str | None = None
+    profiles: tuple[str, ...] | None = None
+    seed: int | None = None
+    ops: tuple[int, int] | None = None
+    budget: int | None = None
+    hang_seconds: float | None = None
+    memory_mb: int | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """The settings that were given, overlays aside."""
+        ops = self.ops or (None, None)
+        given = {
+            "profiles": self.profiles,
+            "seed": self.seed,
+            "ops_min": ops[0],
+            "ops_max": ops[1],
+            "budget": self.budget,
+            "hang_seconds": self.hang_seconds,
+            "memory_mb": self.memory_mb,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def make_root(root: Path) -> Layout:
+    """The directory of a campaign, made if need be.  Raises CampaignError.
+
+    A folder with other things in it is refused: repair would move them to quarantine.
+    """
+    layout = Layout(root)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        others = sorted(p.name for p in root.iterdir() if p.is_file() and p != layout.lock)
+    except OSError as error:
+        raise CampaignError(f"{root}: cannot be used: {error.strerror}; check -w") from error
+    if others and not layout.settings.exists():
+        raise CampaignError(
+            f"{root}: is no campaign ({layout.settings.name} is missing) and not empty "
+            f"({others[0]}); give another directory with -w"
+        )
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise CampaignError(f"{root}: cannot be written to; check its permissions")
+    return layout
+
+
+def open_settings(layout: Layout, wanted: Wanted) -> Settings:
+    """The settings of a campaign, new or as they were.  Raises CampaignError, OverlayError.
+
+    The caller holds the lock.
+    """
+    if not layout.settings.exists():
+        return _new(layout, wanted)
+    settings = load_settings(layout.root)
+    for name, value in wanted.changes().items():
+        if getattr(settings, name) != value:
+            raise _differs(layout, name, getattr(settings, name), value)
+    for side in OVERLAYS:
+        given, mine = getattr(wanted, side), getattr(settings, side)
+        if given is not None and not _same_model(given, mine):
+            raise _differs(layout, side, mine, given)
+    for side in OVERLAYS:
+        load_model(getattr(settings, side))
+    return settings
+
+
+def _new(layout: Layout, wanted: Wanted) -> Settings:
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        version = metadata.version("gmemdiff")
+    except metadata.PackageNotFoundError:
+        version = ""
+    settings = replace(Settings(), **wanted.changes(), created=created, version=version)
+    if settings.ops_min > settings.ops_max:
+        raise CampaignError(f"--ops {settings.ops_min}..{settings.ops_max}: lower first")
+    models = {
+        side: _adopt(layout, side, getattr(wanted, side) or getattr(settings, side))
+        for side in OVERLAYS
+    }
+    settings = replace(settings, reference=models["reference"], patched=models["patched"])
+    try:
+        save_settings(layout, settings)
+    except OSError as error:
+        raise CampaignError(
+            f"{layout.settings}: cannot be written: {error.strerror}; check the disk"
+        ) from error
+    return settings
+
+
+def _adopt(layout: Layout, side: str, name: str) -> str:
+    """Check a model; an overlay is copied, since it must not change while it is fuzzed."""
+    load_model(name)
+    if not name.endswith(".py"):
+        return name
+    # The side is part of the name: both may be called patch.py.
+    copy = layout.models.absolute() / f"{side}_{Path(name).name}"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(copy, Path(name).read_bytes())
+    return str(copy)
+
+
+def _same_model(given: str, mine: str) -> bool:
+    if not given.endswith(".py") or not mine.endswith(".py"):
+        return given == mine
+    load_model(given)  # a bad file gets its own line
+    try:
+        return Path(given).read_bytes() == Path(mine).read_bytes()
+    except OSError:
+        return False
+
+
+def _differs(layout: Layout, name: str, mine: object, given: object) -> CampaignError:
+    option = {"ops_min": "ops", "ops_max": "ops", "profiles": "profile"}.get(name, name)
+    option = option.replace("_", "-")
+    note = ""
+    if mine == given or (str(mine).endswith(".py") and str(given).endswith(".py")):
+        note = " (its copy of then differs from the file of now)"
+    return CampaignError(
+        f"{layout.root}: this campaign has --{option} {_text(mine)}, not {_text(given)}{note}; "
+        f"leave --{option} out to go on with it, or start another one with another -w"
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(str(each) for each in value) or "for all"
+    return str(value)
