@@ -14,6 +14,10 @@ from collections.abc import Callable, Hashable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from fuzz.execution import HarnessError
+from fuzz.harness import Harness
+from fuzz.overlay import Model
+from fuzz.probes import PROBES_MAX
 from fuzz.text import ProgramError, parse
 from fuzz.vocabulary import Program
 from tools.campaign.layout import YOUNG, Layout
@@ -29,7 +33,21 @@ class Result:
     before: int
     after: int
     features: int
-    unread: int  # files that are no programs; kept for the next repair
+    unread: int  # files that cannot be run; kept, for the next repair or for us to look at
+
+
+def features_of(reference: Model, patched: Model) -> Features:
+    """What a worker takes for coverage: lines of both models, and the features of the run."""
+    harness = Harness(reference, patched)
+    lines = 2 * PROBES_MAX
+
+    def run(program: Program) -> Set[Hashable]:
+        harness.counters[:] = bytes(len(harness.counters))
+        look = harness.run(program)
+        covered = {number for number, hits in enumerate(harness.counters[:lines]) if hits}
+        return covered | look.features
+
+    return run
 
 
 def smallest_cover(
@@ -65,14 +83,13 @@ def minimise(layout: Layout, features: Features, progress: Progress) -> Result:
     covers: dict[str, Set[Hashable]] = {}
     unread: list[str] = []
     for number, (name, path) in enumerate(paths.items(), start=1):
-        try:
-            program = parse(path.read_bytes().decode("utf-8"), name)
-        except (UnicodeDecodeError, ProgramError):
-            unread.append(name)
-            continue
-        sizes[name] = path.stat().st_size
-        covers[name] = features(program)
         progress(number, len(paths))
+        try:
+            covers[name] = features(parse(path.read_bytes().decode("utf-8"), name))
+        except (UnicodeDecodeError, ProgramError, HarnessError):
+            unread.append(name)
+        else:
+            sizes[name] = path.stat().st_size
     chosen, total = smallest_cover(sizes, covers)
     if len(chosen) < len(covers):
         swap(layout, [paths[name] for name in sorted([*chosen, *unread])])
