@@ -22,12 +22,16 @@ from fuzz.overlay import OverlayError
 from fuzz.text import ProgramError
 from fuzz.vocabulary import FORMAT_VERSION
 from tools import exits
+from tools.campaign.accept import AcceptError
+from tools.campaign.settings import CampaignError
 from tools.commands.bench import bench
 from tools.commands.doctor import doctor
+from tools.commands.fuzzing import fuzz, resume
 from tools.commands.hunting import random_programs
 from tools.commands.minimize import minimize
 from tools.commands.run import run
 from tools.commands.show import show
+from tools.commands.upkeep import cmin, status, stop, triage
 from tools.commands.words import explain, models, ops
 
 NAME: Final = "gmemdiff"
@@ -56,7 +60,10 @@ def cli() -> None:
     """Find what a KVM patch breaks: run small concurrent programs on two models and compare."""
 
 
-for _command in (run, show, random_programs, minimize, explain, models, ops, bench, doctor):
+for _command in (
+    run, show, fuzz, status, stop, resume, triage, cmin, random_programs, minimize, explain,
+    models, ops, bench, doctor,
+):  # fmt: skip
     cli.add_command(_command)
 
 
@@ -69,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return exits.BAD_INPUT
-    except (ProgramError, OverlayError, FindingError) as error:
+    except (ProgramError, OverlayError, FindingError, CampaignError, AcceptError) as error:
         print(error, file=sys.stderr)
         return exits.BAD_INPUT
     except (click.Abort, KeyboardInterrupt):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fuzz.report import benefit_text
 from tools.campaign.layout import Layout
@@ -55,6 +56,11 @@ def line(s: Snapshot) -> str:
 def event_line(event: Event) -> str:
     """One line on something that happened."""
     return f"{clock_time(event.time)} {event.kind}: {event.text}"
+
+
+def to_json(s: Snapshot) -> dict[str, Any]:
+    """A snapshot as JSON can write it; the names are those of the fields."""
+    return {**asdict(s), "by_side": s.by_side(), "new_findings": len(s.new_findings)}
 
 
 def what_is_run(settings: Settings) -> str:

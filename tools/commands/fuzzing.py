@@ -6,15 +6,16 @@ import json
 import os
 import shlex
 import sys
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import click
 
-from fuzz.search import RUNS_MAX
 from reference.features import Profile
-from tools.campaign.accepting import accepted_in
+from tools.campaign.accept import Accepted, load_accepted
 from tools.campaign.hook import split_command
 from tools.campaign.interrupts import Interrupts
 from tools.campaign.layout import Layout
@@ -22,25 +23,26 @@ from tools.campaign.lines_view import LinesView
 from tools.campaign.lock import Lock
 from tools.campaign.repair import repair
 from tools.campaign.session import Outcome, Session
-from tools.campaign.settings import Settings, load_settings
+from tools.campaign.settings import CampaignError, Settings, load_settings
 from tools.campaign.snapshot import View
 from tools.campaign.start import Wanted, make_root, open_settings
 from tools.campaign.supervisor import Supervisor
-from tools.campaign.words import summary
-from tools.commands.options import (
-    BUDGET,
-    accept_option,
-    json_option,
-    ops_range,
-    profile,
-    root_option,
-)
+from tools.campaign.words import summary, to_json
+from tools.commands.options import BUDGET, json_option, ops_range, profile
 
+F = TypeVar("F", bound=Callable[..., Any])
 DEFAULTS: Final = Settings()
-HOOK_HELP: Final = (
-    "Run this once for each new finding, with the finding's folder as its last argument and "
-    "GMEMDIFF_FINGERPRINT, GMEMDIFF_FINDING and GMEMDIFF_HEADLINE in its environment."
-)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """The options that fuzz and resume share: how to run, not what."""
+
+    jobs: int | None
+    max_total_time: float | None
+    on_finding: str | None
+    accept: Path | None
+    as_json: bool
 
 
 def usable_cores() -> int:
@@ -48,13 +50,177 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def jobs_option(command: click.Command) -> click.Command:
-    """-j."""
+def root_option(command: F) -> F:
+    """-w."""
     return click.option(
-        "-j",
-        "--jobs",
-        type=click.IntRange(min=1, max=1024),
-        metavar="N",
-        help="Worker processes.  Default: one for each core that this process may use; "
-        "triage runs beside them, when there is something to do.",
+        "-w",
+        "--workdir",
+        "root",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("campaign"),
+        show_default=True,
+        metavar="DIR",
+        help="The campaign's directory.",
     )(command)
+
+
+def accept_option(command: F) -> F:
+    """--accept."""
+    return click.option(
+        "--accept",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Findings that are accepted, each with a reason; they are listed and counted, and "
+        "fail nothing.  Default: accepted.toml, if there is one here.",
+    )(command)
+
+
+def how_options(command: F) -> F:
+    """-j, --max-total-time, --on-finding, --accept, --json."""
+    for option in reversed((
+        click.option(
+            "-j", "--jobs", type=click.IntRange(min=1, max=1024), metavar="N",
+            help="Worker processes.  Default: one for each core this process may use; triage "
+            "runs beside them when there is something to do.",
+        ),
+        click.option(
+            "--max-total-time", type=click.FloatRange(min=0), metavar="SECONDS",
+            help="End after so long.  Default: run until stopped, by Ctrl-C or gmemdiff stop.",
+        ),
+        click.option(
+            "--on-finding", metavar="COMMAND",
+            help="Run this once for each new finding, with its folder as the last argument and "
+            "GMEMDIFF_FINGERPRINT, GMEMDIFF_FINDING, GMEMDIFF_HEADLINE in the environment.",
+        ),
+        accept_option,
+        json_option,
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command()
+@root_option
+@how_options
+@click.option(
+    "--profile", "profiles", type=profile, multiple=True, metavar="'KERNEL MMU'",
+    help="Only this profile; may be repeated.  Default: all.",
+)  # fmt: skip
+@click.option("--reference", metavar="NAME|FILE.py", help=f"Default: {DEFAULTS.reference}.")
+@click.option("--patched", metavar="NAME|FILE.py", help=f"Default: {DEFAULTS.patched}.")
+@click.option("--seed", type=int, help=f"Of the first programs.  Default: {DEFAULTS.seed}.")
+@click.option(
+    "--ops", type=ops_range, metavar="MIN..MAX",
+    help=f"Ops per program, setup aside.  Default: {DEFAULTS.ops_min}..{DEFAULTS.ops_max}.",
+)  # fmt: skip
+@click.option(
+    "--budget", type=BUDGET, metavar="SCHEDULES",
+    help="Schedules to try when searching whether the other side can do the same.  "
+    f"Default: {DEFAULTS.budget}.",
+)  # fmt: skip
+def fuzz(
+    root: Path,
+    profiles: tuple[Profile, ...],
+    reference: str | None,
+    patched: str | None,
+    seed: int | None,
+    ops: tuple[int, int] | None,
+    budget: int | None,
+    **how: Any,
+) -> int:
+    """Fuzz with feedback from coverage, for as long as you like, and keep what is found.
+
+    Goes on with the campaign that DIR has, if it has one; options that say what is fuzzed must
+    then be as they were, or be left out.  Ctrl-C ends it in good order, twice at once.
+
+    Exit code: 0 nothing found, 1 a finding that is not accepted, 2 bad input, 3 workers kept
+    failing or our own code failed, 5 nothing was run, 130 interrupted and nothing found.
+    """
+    wanted = Wanted(
+        reference=reference,
+        patched=patched,
+        profiles=tuple(str(each) for each in profiles) or None,
+        seed=seed,
+        ops=ops,
+        budget=budget,
+    )
+    layout = make_root(root)
+    with Lock(layout, "fuzz here"):
+        settings = open_settings(layout, wanted)
+        return _run(layout, settings, How(**how))
+
+
+@click.command()
+@root_option
+@how_options
+def resume(root: Path, **how: Any) -> int:
+    """Go on with a campaign; says what had to be repaired.
+
+    Exit codes as of gmemdiff fuzz.
+    """
+    load_settings(root)  # before a lock file is made where there is no campaign
+    layout = make_root(root)
+    with Lock(layout, "resume"):
+        settings = open_settings(layout, Wanted())
+        return _run(layout, settings, How(**how))
+
+
+def _run(layout: Layout, settings: Settings, how: How) -> int:
+    """One session; the lock is held."""
+    hook = split_command(how.on_finding) if how.on_finding is not None else []
+    accepted = load_accepted(how.accept)
+    repaired = told_repair(layout)
+    session = Session(
+        jobs=how.jobs or usable_cores(),
+        time_max=how.max_total_time,
+        hook=tuple(hook),
+        accepted=reasons(accepted),
+        command_line=shlex.join(["gmemdiff", *sys.argv[1:]]),
+    )
+    with Interrupts() as interrupts:
+        view = choose_view()
+        try:
+            outcome = Supervisor(layout, settings, session, view, interrupts).run(repaired)
+        finally:
+            view.close()
+    _tell(outcome, accepted, how.as_json)
+    return outcome.code
+
+
+def choose_view() -> View:
+    """What shows a running campaign on stderr."""
+    return LinesView(sys.stderr)
+
+
+def told_repair(layout: Layout) -> list[str]:
+    """Repair a directory, and say what was done on stderr."""
+    try:
+        repaired = repair(layout)
+    except OSError as error:
+        text = f"{error.filename or layout.root}: cannot be repaired: {error.strerror}"
+        raise CampaignError(f"{text}; check the disk and the permissions") from error
+    for text in repaired:
+        click.echo(f"repaired: {text}", err=True)
+    if not repaired:
+        click.echo(f"{layout.root}: nothing to repair", err=True)
+    return repaired
+
+
+def reasons(accepted: Accepted) -> Callable[[str], str]:
+    """Fingerprint -> why it is accepted today, or nothing."""
+    known = accepted.reasons(datetime.now(UTC).date())
+    return lambda fingerprint: known.get(fingerprint, "")
+
+
+def _tell(outcome: Outcome, accepted: Accepted, as_json: bool) -> None:
+    """The end of a session, on stdout; what went wrong on stderr."""
+    snapshot = outcome.snapshot
+    if as_json:
+        click.echo(json.dumps(to_json(snapshot), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(summary(snapshot, outcome.executions)))
+    today = datetime.now(UTC).date()
+    for text in accepted.remarks([f.fingerprint for f in snapshot.findings], today):
+        click.echo(text, err=True)
+    for text in outcome.gave_up:
+        click.echo(text, err=True)
