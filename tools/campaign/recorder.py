@@ -38,6 +38,10 @@ class Recorder:
         self._unlogged: list[Event] = []
         self._last = float("-inf")  # session time of the last line
 
+    def note(self, event: Event) -> None:
+        """Write down an event that no view is shown."""
+        self._unlogged.append(event)
+
     def record(self, snapshot: Snapshot, seen: dict[SeenAs, int]) -> None:
         """Write what is due; what does not fit on the disk now is written later."""
         self._unlogged += snapshot.events

@@ -99,8 +99,8 @@ class Supervisor:
 
     def run(self, repaired: list[str]) -> Outcome:
         """Run until a limit is reached or somebody wants it to end."""
-        for text in repaired:
-            self.tell(REPAIRED, text)
+        for text in repaired:  # the user was told already
+            self.recorder.note(Event(self.wall(), REPAIRED, text))
         self.tell(STARTED, f"{self.session.jobs} workers; {self.session.command_line}".strip("; "))
         self._sync_index()
         try:

@@ -88,7 +88,7 @@ def summary(s: Snapshot, executions: int | None = None) -> list[str]:
         f"{s.windows} windows entered; {s.corpus} programs in the corpus",
         f"hits:       {s.hits} programs with a broken rule or a difference, "
         f"{s.inconclusive} inconclusive",
-        benefit_text(dict(s.benefit)) or "benefit:    none",
+        (benefit_text(dict(s.benefit)) or "benefit: none").replace(": ", ":    ", 1),
     ]
     if s.errors:
         lines.append(

@@ -147,7 +147,7 @@ def fuzz(
     layout = make_root(root)
     with Lock(layout, "fuzz here"):
         settings = open_settings(layout, wanted)
-        return _run(layout, settings, How(**how))
+        return _run(layout, settings, How(**how), told_repair(layout))
 
 
 @click.command()
@@ -162,14 +162,16 @@ def resume(root: Path, **how: Any) -> int:
     layout = make_root(root)
     with Lock(layout, "resume"):
         settings = open_settings(layout, Wanted())
-        return _run(layout, settings, How(**how))
+        repaired = told_repair(layout)
+        if not repaired:
+            click.echo(f"{root}: nothing to repair", err=True)
+        return _run(layout, settings, How(**how), repaired)
 
 
-def _run(layout: Layout, settings: Settings, how: How) -> int:
+def _run(layout: Layout, settings: Settings, how: How, repaired: list[str]) -> int:
     """One session; the lock is held."""
     hook = split_command(how.on_finding) if how.on_finding is not None else []
     accepted = load_accepted(how.accept)
-    repaired = told_repair(layout)
     session = Session(
         jobs=how.jobs or usable_cores(),
         time_max=how.max_total_time,
@@ -201,8 +203,6 @@ def told_repair(layout: Layout) -> list[str]:
         raise CampaignError(f"{text}; check the disk and the permissions") from error
     for text in repaired:
         click.echo(f"repaired: {text}", err=True)
-    if not repaired:
-        click.echo(f"{layout.root}: nothing to repair", err=True)
     return repaired
 
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -140,8 +141,7 @@ def triage(root: Path, again: bool, accept: Path | None, as_json: bool) -> int:
 
     Exit code: 0 no finding, 1 a finding that is not accepted.
     """
-    from tools.campaign import triager
-
+    triager = import_module("tools.campaign.triager")
     settings, layout = load_settings(root), Layout(root)
     accepted = reasons(load_accepted(accept))
     with Lock(layout, "triage"):
