@@ -7,6 +7,7 @@ hang      is silent with an input in hand, in every process
 hang-once the same, but only in the first process of its slot
 crash     dies at once
 crash-once dies a little later with an input in hand, the first process only
+refuse    says in one line why it cannot work
 large     holds more memory than it may, in the first process
 stuck     pays no attention to being asked to stop
 triage    waits until it is asked to stop
@@ -28,6 +29,7 @@ from fuzz.judge import judge
 from fuzz.overlay import load_model
 from fuzz.text import parse
 from tests.unit import samples
+from tools import exits
 from tools.campaign.layout import Layout, write_whole
 from tools.campaign.orphans import die_with_parent
 from tools.campaign.process import module_command
@@ -114,6 +116,9 @@ def main() -> int:
     if mode == "crash":
         print("cannot start", flush=True)
         return 3
+    if mode == "refuse":
+        print("patch.py:3:1: fails", flush=True)
+        return exits.BAD_INPUT
     if mode == "finder":
         find(layout)
     if mode in ("triage", "finder"):

@@ -157,6 +157,12 @@ def test_a_worker_that_dies_at_every_start_ends_the_campaign_with_its_log(tmp_pa
     assert watcher.count == 0
 
 
+def test_a_worker_that_cannot_use_its_models_ends_the_campaign_as_bad_input(tmp_path: Path) -> None:
+    outcome, _ = campaign(tmp_path, "refuse", lambda w: False)
+    assert outcome.code == exits.BAD_INPUT
+    assert outcome.gave_up == ("worker 0 cannot work: patch.py:3:1: fails",)
+
+
 def test_a_worker_that_grows_too_large_is_replaced(tmp_path: Path) -> None:
     outcome, watcher = campaign(
         tmp_path,

@@ -46,6 +46,7 @@ class Outcome:
     errors: int  # programs on which our own code failed, in this session
     gave_up: tuple[str, ...]  # why, when processes could not be kept running
     interrupted: bool
+    refused: bool = False  # what the processes were given cannot be used; gave_up says why
 
     @property
     def code(self) -> int:
@@ -54,6 +55,8 @@ class Outcome:
         A finding outweighs errors of our own, which a long campaign must survive; and Ctrl-C is
         the way to end one without a time limit, so it does not hide findings.
         """
+        if self.refused:
+            return exits.BAD_INPUT
         if self.gave_up:
             return exits.INTERNAL
         if self.snapshot.new_findings:
@@ -62,4 +65,7 @@ class Outcome:
             return exits.INTERRUPTED
         if not self.executions:
             return exits.NOTHING
-        return exits.INTERNAL if self.errors else exits.CLEAN
+        if self.errors:
+            return exits.INTERNAL
+        # What waits for triage may be a finding.
+        return exits.INCONCLUSIVE if self.snapshot.queue else exits.CLEAN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ class Settings:
     invariant: everything that decides what is fuzzed is here; how long and how fast is not.
     """
 
-    reference: str = "stock"  # a model's name, or the absolute path of a copy in models/
+    reference: str = "stock"  # a model's name, or the path of a copy in models/
     patched: str = "seed"
     profiles: tuple[str, ...] = ()  # "v7.2 x86-tdp"; empty: all
     seed: int = 0
@@ -43,12 +43,8 @@ class Settings:
 
 
 def save_settings(layout: Layout, settings: Settings) -> None:
-    """Write campaign.json; copies of overlays relative to it, so that the folder can move."""
+    """Write campaign.json."""
     data = {"format": FORMAT, **asdict(settings)}
-    for side in ("reference", "patched"):
-        path = Path(data[side])
-        if path.is_relative_to(layout.root.absolute()):
-            data[side] = str(path.relative_to(layout.root.absolute()))
     write_whole(layout.settings, json.dumps(data, indent=2, sort_keys=True) + "\n")
 
 
@@ -69,18 +65,7 @@ def load_settings(root: Path) -> Settings:
             f"{path}:{error.lineno}:{error.colno}: is not JSON: {error.msg}; "
             "restore the file, or move it away and start again with the same -w"
         ) from error
-    return _with_paths(root, _checked(path, data))
-
-
-def _with_paths(root: Path, settings: Settings) -> Settings:
-    """The settings with absolute paths of overlays, for processes in any folder."""
-
-    def absolute(name: str) -> str:
-        return str(root.absolute() / name) if name.endswith(".py") else name
-
-    return replace(
-        settings, reference=absolute(settings.reference), patched=absolute(settings.patched)
-    )
+    return _checked(path, data)
 
 
 def _checked(path: Path, data: Any) -> Settings:

@@ -6,11 +6,12 @@ A slot is told the time once a tick and does at most one thing then; nothing her
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from tools import exits
 from tools.campaign.process import Child, log_tail, status_text, trim_log
 from tools.campaign.snapshot import GAVE_UP, TRIAGER_DIED
 from tools.campaign.watch import Backoff
@@ -63,6 +64,7 @@ class Slot:
         self.stopping_since: float | None = None
         self.grace = timing.stop
         self.gave_up = False
+        self.refused = False  # it cannot work with what it was given, and said so
         self._now = 0.0
 
     @property
@@ -135,11 +137,16 @@ class Slot:
     def _ended(self, now: float, status: int) -> None:
         self.child = None
         if self.stopping_since is None:
-            self._died(now, status_text(status))
+            self._died(now, status, now - self.started)
 
-    def _died(self, now: float, why: str) -> None:
+    def _died(self, now: float, status: int, lived: float, note: str = "") -> None:
         """It ended on its own: say so, and decide when to start it again."""
-        self._schedule(now, now - self.started, why)
+        if status == exits.BAD_INPUT:
+            self.gave_up = self.refused = True
+            last = log_tail(self.log).strip().rpartition("\n")[2]
+            self.tell(GAVE_UP, f"{self.name} cannot work: {last}{note}")
+        else:
+            self._schedule(now, lived, status_text(status) + note)
 
     def _schedule(self, now: float, lived: float, why: str) -> None:
         delay = self.backoff.died(lived)
@@ -155,6 +162,3 @@ class Slot:
             f"{self.name} died {self.backoff.deaths} times within {self.timing.early:g} s of its "
             f"start, last of: {why}; the end of {self.log}:\n{tail}",
         )
-
-
-SlotMaker = Callable[[int], Slot]

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from fuzz.overlay import load_model
+from fuzz.overlay import Model, load_model
 from tools.campaign.layout import Layout, write_whole
 from tools.campaign.settings import CampaignError, Settings, load_settings, save_settings
 
@@ -78,10 +78,10 @@ def open_settings(layout: Layout, wanted: Wanted) -> Settings:
             raise _differs(layout, name, getattr(settings, name), value)
     for side in OVERLAYS:
         given, mine = getattr(wanted, side), getattr(settings, side)
-        if given is not None and not _same_model(given, mine):
+        if given is not None and not _same_model(layout, given, mine):
             raise _differs(layout, side, mine, given)
     for side in OVERLAYS:
-        load_model(getattr(settings, side))
+        campaign_model(layout, getattr(settings, side))
     return settings
 
 
@@ -114,18 +114,23 @@ def _adopt(layout: Layout, side: str, name: str) -> str:
     if not name.endswith(".py"):
         return name
     # The side is part of the name: both may be called patch.py.
-    copy = layout.models.absolute() / f"{side}_{Path(name).name}"
+    copy = layout.models / f"{side}_{Path(name).name}"
     copy.parent.mkdir(parents=True, exist_ok=True)
     write_whole(copy, Path(name).read_bytes())
-    return str(copy)
+    return copy.relative_to(layout.root).as_posix()
 
 
-def _same_model(given: str, mine: str) -> bool:
+def campaign_model(layout: Layout, name: str) -> Model:
+    """A model of the settings; copies of overlays are named from the campaign's directory."""
+    return load_model(str(layout.root / name) if name.endswith(".py") else name)
+
+
+def _same_model(layout: Layout, given: str, mine: str) -> bool:
     if not given.endswith(".py") or not mine.endswith(".py"):
         return given == mine
     load_model(given)  # a bad file gets its own line
     try:
-        return Path(given).read_bytes() == Path(mine).read_bytes()
+        return Path(given).read_bytes() == (layout.root / mine).read_bytes()
     except OSError:
         return False
 

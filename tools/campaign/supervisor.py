@@ -187,6 +187,7 @@ class Supervisor:
             errors=max(0, last.errors - self.before.errors),
             gave_up=tuple(self.gave_up),
             interrupted=self.interrupts.count > 0,
+            refused=any(slot.refused for slot in self.slots),
         )
 
     def _show(self, now: float) -> Snapshot:

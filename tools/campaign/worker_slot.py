@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tools.campaign.inputs import keep_input, out_of_corpus
-from tools.campaign.layout import Layout
+from tools.campaign.layout import Layout, write_whole
 from tools.campaign.process import log_size, log_tail, status_text
 from tools.campaign.pulse import read_pulse
 from tools.campaign.rate import Rate
@@ -22,6 +23,8 @@ from tools.campaign.slot import Slot, Tell, Timing
 from tools.campaign.snapshot import WORKER_DIED, WORKER_HUNG, WORKER_REPLACED, WorkerView
 from tools.campaign.totals import Totals, fold, read_stats
 from tools.campaign.watch import Watch
+
+PROBE: Final = 4096  # bytes; one block is what a small file needs
 
 
 @dataclass(slots=True)
@@ -106,8 +109,7 @@ class WorkerSlot(Slot):
         assert self.child is not None
         executions, data = read_pulse(self.pulse)
         hung = self.watch.hung(now, executions, bool(data))
-        if hung and (self._waits_for_disk() or self.child.suspended()):
-            self.watch.excuse(now)
+        if hung and self._excused(now):
             hung = False
         if not hung:
             self.dumped_at = None
@@ -127,8 +129,25 @@ class WorkerSlot(Slot):
         if self.dumped_at is None:
             super()._watch(now)
 
-    def _waits_for_disk(self) -> bool:
-        return bool(read_stats(self.layout, self.number).get("waiting"))
+    def _excused(self, now: float) -> bool:
+        """Whether there is a reason for its silence.  Raises OSError when the disk is full.
+
+        A worker that waits for room on the disk may have none to say so, hence the attempt.
+        """
+        assert self.child is not None
+        waits = bool(read_stats(self.layout, self.number).get("waiting"))
+        if waits or self.child.suspended():
+            self.watch.excuse(now)
+            return True
+        probe = self.folder / "probe"
+        try:
+            write_whole(probe, bytes(PROBE))
+        except OSError:
+            self.watch.excuse(now)
+            raise
+        finally:
+            probe.unlink(missing_ok=True)
+        return False
 
     def _ended(self, now: float, status: int) -> None:
         self.child = None
@@ -177,7 +196,7 @@ class WorkerSlot(Slot):
             self._reschedule(now, death, "too much memory")
         else:
             kept = f"; the program it ran is kept as {path}" if path else ""
-            self._schedule(now, death.time - self.started, status_text(death.status) + kept)
+            self._died(now, death.status, death.time - self.started, kept)
 
     def _reschedule(self, now: float, death: Death, why: str) -> None:
         """A replacement is no death, unless it comes right after the start, time and again."""

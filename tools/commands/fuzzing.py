@@ -134,7 +134,8 @@ def fuzz(
     then be as they were, or be left out.  Ctrl-C ends it in good order, twice at once.
 
     Exit code: 0 nothing found, 1 a finding that is not accepted, 2 bad input, 3 workers kept
-    failing or our own code failed, 5 nothing was run, 130 interrupted and nothing found.
+    failing or our own code failed, 5 nothing was run, 6 nothing found but programs still wait for
+    triage, 130 interrupted and nothing found.
     """
     wanted = Wanted(
         reference=reference,

@@ -12,7 +12,6 @@ from typing import Final
 
 import click
 
-from fuzz.overlay import load_model
 from tools import exits
 from tools.campaign.accept import load_accepted
 from tools.campaign.cmin import features_of, minimise
@@ -20,6 +19,7 @@ from tools.campaign.layout import Layout, write_whole
 from tools.campaign.listing import keep_counts
 from tools.campaign.lock import Lock, holder
 from tools.campaign.settings import CampaignError, load_settings
+from tools.campaign.start import campaign_model
 from tools.campaign.status import current, lately
 from tools.campaign.store import recent_events
 from tools.campaign.totals import campaign_totals
@@ -114,9 +114,9 @@ def cmin(root: Path) -> int:
     settings, layout = load_settings(root), Layout(root)
     with Lock(layout, "minimise the corpus"):
         told_repair(layout)
-        reference, patched = load_model(settings.reference), load_model(settings.patched)
+        sides = [campaign_model(layout, name) for name in (settings.reference, settings.patched)]
         try:
-            result = minimise(layout, features_of(reference, patched), _progress("programs run"))
+            result = minimise(layout, features_of(*sides), _progress("programs run"))
         except OSError as error:
             text = f"{error.filename or layout.corpus}: {error.strerror}"
             raise CampaignError(f"{text}; the corpus is as it was") from error
