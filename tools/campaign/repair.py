@@ -68,8 +68,8 @@ def _young(layout: Layout) -> Iterator[str]:
         layout.root, layout.models, layout.corpus, layout.queue, layout.hangs, layout.errors,
         layout.quarantine, layout.findings,
         *(layout.worker(number) for number in worker_numbers(layout)),
-        *(path for path in layout.findings.iterdir() if path.is_dir()),
-        *(path for path in layout.findings.glob("*/members") if path.is_dir()),
+        *(path for path in layout.findings.glob("[!.]*") if path.is_dir()),
+        *(path for path in layout.findings.glob("[!.]*/members") if path.is_dir()),
     ]  # fmt: skip
     for folder in folders:
         for path in sorted(folder.iterdir()):
