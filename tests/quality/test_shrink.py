@@ -13,8 +13,7 @@ from fuzz.finding import kind_of
 from fuzz.judge import Judgement, suspicious
 from fuzz.overlay import Model, load_model
 from fuzz.random_run import shows
-from fuzz.shrink.passes import PASSES
-from fuzz.shrink.runner import shrink
+from fuzz.shrink.runner import passes_for, shrink
 from fuzz.text import format_program, parse, validate
 from fuzz.vocabulary import Program
 from reference.features import Profile
@@ -93,7 +92,7 @@ def test_shrinking_again_changes_nothing_and_gives_the_same_each_time() -> None:
 @settings(max_examples=150, deadline=None)
 @given(decoded_programs())
 def test_every_candidate_of_every_pass_is_smaller_and_well_formed(program: Program) -> None:
-    for one_pass in PASSES:
+    for one_pass in passes_for():
         for number, candidate in enumerate(one_pass(program)):
             if number > 20:
                 break
