@@ -81,6 +81,8 @@ class Finding:
     benefit: dict[str, tuple[int, int]]
     ops_before: int = 0  # number of ops before shrinking; 0 when it was not shrunk
     seen: int = 1
+    replayed: str = ""  # "1 of 1" when the program, read back from its text, showed it again
+    shows_on: tuple[str, ...] = ()  # profiles on which the program shows it; empty: not asked
 
     @property
     def fingerprint(self) -> str:
@@ -153,6 +155,8 @@ class Finding:
             "needed": list(self.needed),
             "drift": list(self.drift),
             "ops_before": self.ops_before,
+            "replayed": self.replayed,
+            "shows_on": list(self.shows_on),
             "counts": {
                 "seen": self.seen,
                 "benefit": {name: list(pair) for name, pair in sorted(self.benefit.items())},

@@ -86,6 +86,8 @@ def _from_json(data: dict[str, Any], filename: str) -> Finding:
         benefit={name: (pair[0], pair[1]) for name, pair in counts["benefit"].items()},
         ops_before=data["ops_before"],
         seen=counts["seen"],
+        replayed=data.get("replayed", ""),
+        shows_on=tuple(data.get("shows_on", ())),
     )
 
 

@@ -16,6 +16,7 @@ from fuzz.judge import BOTH, PATCHED_ONLY, REFERENCE_ONLY, UNSETTLED, Judgement,
 from fuzz.rules import RULES
 from fuzz.text import format_program
 from fuzz.vocabulary import Program
+from reference.features import PROFILES
 
 if TYPE_CHECKING:
     from fuzz.finding import Finding
@@ -149,6 +150,12 @@ def _essentials(finding: Finding) -> Iterator[tuple[str, str]]:
         names = [str(at + 1) for at, needed in enumerate(finding.needed) if needed]
         told = f"preemptions {', '.join(names)}" if names else "no single preemption"
         yield "needed", f"{told} of {len(program.schedule)}"
+    if finding.shows_on:
+        on = ", ".join(finding.shows_on)
+        everywhere = len(finding.shows_on) == len(PROFILES)
+        yield "shows on", f"all {len(PROFILES)} profiles" if everywhere else on
+    if finding.replayed:
+        yield "replayed", f"{finding.replayed}, from its text"
     for point in finding.drift:
         yield "drift", f"one side alone passes {point}"
 

@@ -27,6 +27,7 @@ class Shrunk:
     program: Program
     attempts: dict[str, int] = field(default_factory=dict)
     minimal: bool = True
+    chain: list[Program] = field(default_factory=list)  # what was taken on the way, in order
 
 
 def passes_for(profiles: Sequence[Profile] = ()) -> tuple[Pass, ...]:
@@ -74,6 +75,7 @@ def _improve(
         # Passes give well-formed programs; reading one back costs as much as running it.
         if still_fails(candidate) and _valid(candidate):
             result.program = candidate
+            result.chain.append(candidate)
             return True
     return False
 
