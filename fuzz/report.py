@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from fuzz.judge import BOTH, PATCHED_ONLY, REFERENCE_ONLY, UNSETTLED, Judgement, Verdict
-from fuzz.rules import RULES
+from fuzz.rules import EXPLAINED, HANG
 from fuzz.text import format_program
 from fuzz.vocabulary import Program
 from reference.features import PROFILES
@@ -113,7 +113,7 @@ def _entries(finding: Finding, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _what(finding: Finding) -> Iterator[tuple[str, str]]:
-    kind, rule = finding.kind, RULES.get(finding.kind.rule)
+    kind, rule = finding.kind, EXPLAINED.get(finding.kind.rule)
     if finding.broken:
         first = finding.broken[0]
         yield "where", place(first.where, finding.program)
@@ -144,7 +144,9 @@ def _essentials(finding: Finding) -> Iterator[tuple[str, str]]:
         f"{total} ops{before}, of them {len(program.setup)} setup; "
         f"schedule: {len(program.schedule)} preemptions",
     )
-    if not program.schedule:
+    if finding.kind.rule == HANG.slug:
+        pass  # nobody tried without
+    elif not program.schedule:
         yield "needed", "no preemption: it happens when actors take turns op by op"
     else:
         names = [str(at + 1) for at, needed in enumerate(finding.needed) if needed]
@@ -170,4 +172,7 @@ def replay(finding: Finding, path: str) -> list[str]:
     ):
         if wanted != written:
             options += f" --{name} {shlex.quote(wanted)}"
-    return [f"gmemdiff {command} {shlex.quote(path)}{options}" for command in ("run", "show")]
+    bounded = "timeout 60 " if finding.kind.rule == HANG.slug else ""
+    return [
+        f"{bounded}gmemdiff {command} {shlex.quote(path)}{options}" for command in ("run", "show")
+    ]
