@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from fuzz.vocabulary import OPS, Actor, Arg, Op, Preemption, Program
+from fuzz.size import argument_weight, size
+from fuzz.vocabulary import Actor, Op, Preemption, Program
+
+__all__ = [
+    "argument_weight", "merged", "moved_to_setup", "renamed", "size", "with_op", "without_actor",
+    "without_expectations", "without_ops", "without_preemption", "without_setup",
+]  # fmt: skip
 
 
 def without_actor(program: Program, name: str) -> Program:
@@ -72,23 +79,37 @@ def without_expectations(program: Program) -> Program:
     return replace(program, setup=bare, actors=actors, expect=(), title=())
 
 
-def size(program: Program) -> tuple[int, int, int, int, int]:
-    """What "smaller" means, most important first: ops, preemptions, actors, weight of what a
-    reader has to read, and the numbers themselves."""
-    ops = [op for a in program.actors for op in a.ops]
-    weight = sum(
-        1 + argument_weight(arg, value)
-        for op in (*ops, *program.setup)
-        for arg, value in zip(OPS[op.name].args, op.args, strict=True)
-    )
-    weight += sum(op.name != "nop" for op in ops)
-    weight += program.vcpus + program.frames.bit_length()
-    numbers = sum(abs(v) for op in (*ops, *program.setup) for v in op.args)
-    numbers += sum(p.occurrence for p in program.schedule)
-    total = len(ops) + len(program.setup)
-    return total, len(program.schedule), len(program.actors), weight, numbers
+def moved_to_setup(program: Program, name: str, at: int) -> Program:
+    """The program with one op of an actor done in the setup already, last."""
+    op = next(a for a in program.actors if a.name == name).ops[at]
+    smaller = without_ops(program, name, at, 1)
+    return replace(smaller, setup=(*smaller.setup, op))
 
 
-def argument_weight(arg: Arg, value: int) -> int:
-    """How much an argument costs a reader: nothing when it is left out."""
-    return 0 if value == arg.default else 1 + abs(value).bit_length()
+def renamed(program: Program, old: str, new: str) -> Program:
+    """The program with one actor under another name."""
+
+    def name(was: str) -> str:
+        return new if was == old else was
+
+    actors = tuple(replace(a, name=name(a.name)) for a in program.actors)
+    schedule = tuple(replace(p, actor=name(p.actor), to=name(p.to)) for p in program.schedule)
+    return replace(program, actors=actors, schedule=schedule)
+
+
+def merged(program: Program, into: str, other: str, order: Sequence[tuple[str, int]]) -> Program:
+    """The program with the ops of two actors done by one, in the given order of (actor, index).
+
+    Preemptions of one by the other are gone; all others follow their ops.
+    """
+    ops = {a.name: a.ops for a in program.actors}
+    place = {key: at for at, key in enumerate(order)}
+    one = Actor(into, tuple(ops[name][at] for name, at in order))
+    actors = tuple(one if a.name == into else a for a in program.actors if a.name != other)
+    schedule: list[Preemption] = []
+    for p in program.schedule:
+        actor, at = (into, place[p.actor, p.op]) if p.actor in (into, other) else (p.actor, p.op)
+        to = into if p.to == other else p.to
+        if actor != to:
+            schedule.append(replace(p, actor=actor, op=at, to=to))
+    return replace(program, actors=actors, schedule=tuple(schedule))

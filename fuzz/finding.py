@@ -22,7 +22,7 @@ from fuzz.judge import (
     suspicious,
 )
 from fuzz.overlay import Model
-from fuzz.rules import RULES
+from fuzz.rules import EXPLAINED
 from fuzz.text import ProgramError, format_program, validate
 from fuzz.tolerance import Difference, op_names
 from fuzz.vocabulary import Program
@@ -81,6 +81,8 @@ class Finding:
     benefit: dict[str, tuple[int, int]]
     ops_before: int = 0  # number of ops before shrinking; 0 when it was not shrunk
     seen: int = 1
+    replayed: str = ""  # "1 of 1" when the program, read back from its text, showed it again
+    shows_on: tuple[str, ...] = ()  # profiles on which the program shows it; empty: not asked
 
     @property
     def fingerprint(self) -> str:
@@ -116,7 +118,9 @@ class Finding:
             kind=kind,
             verdict=verdict,
             lines=judgement.lines,
-            program=_annotated(judgement, kind, verdict, reference.name, patched.name),
+            program=annotated(
+                judgement.program, judgement.lines, kind, verdict, reference.name, patched.name
+            ),
             models=(reference.name, patched.name),
             broken=(*chosen, *others),
             differing=tuple(judgement.differing),
@@ -153,6 +157,8 @@ class Finding:
             "needed": list(self.needed),
             "drift": list(self.drift),
             "ops_before": self.ops_before,
+            "replayed": self.replayed,
+            "shows_on": list(self.shows_on),
             "counts": {
                 "seen": self.seen,
                 "benefit": {name: list(pair) for name, pair in sorted(self.benefit.items())},
@@ -164,17 +170,16 @@ def _plain(item: Broken | Difference) -> dict[str, Any]:
     return {name: getattr(item, name) for name in item.__dataclass_fields__}
 
 
-def _annotated(
-    judgement: Judgement, kind: Kind, verdict: str, reference: str, patched: str
+def annotated(
+    program: Program, lines: tuple[str, ...], kind: Kind, verdict: str, reference: str, patched: str
 ) -> Program:
     """The program as it is kept: says what it is, expects what it shows, names its models."""
-    program = judgement.program
     head = f"{verdict} {kind.side} {kind.rule} at {kind.site}; finding {kind.fingerprint}"
-    why = RULES[kind.rule].otherwise if kind.rule in RULES else ""
+    why = EXPLAINED[kind.rule].otherwise if kind.rule in EXPLAINED else ""
     head, why = (re.sub(r"\s+", " ", text).strip() for text in (head, why))
     old = [line for line in program.title if line not in (why,) and "; finding " not in line]
     title = tuple([line for line in (head, why) if line] + old)
-    result = replace(program, title=title, expect=judgement.lines)
+    result = replace(program, title=title, expect=lines)
     named = replace(result, reference=reference, patched=patched)
     try:
         validate(named)

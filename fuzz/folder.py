@@ -86,6 +86,8 @@ def _from_json(data: dict[str, Any], filename: str) -> Finding:
         benefit={name: (pair[0], pair[1]) for name, pair in counts["benefit"].items()},
         ops_before=data["ops_before"],
         seen=counts["seen"],
+        replayed=data.get("replayed", ""),
+        shows_on=tuple(data.get("shows_on", ())),
     )
 
 
@@ -117,7 +119,10 @@ def count_seen(folder: Path, times: int) -> None:
 def _write(path: Path, text: str) -> None:
     """Write a file so that readers see the old or the new text, never a part."""
     young = path.with_name(f".{path.name}.{os.getpid()}")
-    young.write_text(text, encoding="utf-8")
+    with young.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     young.replace(path)
 
 

@@ -1,8 +1,7 @@
 """This is the random loop: draw a program, look, and make a finding of what is new.
 
-Most programs get the quick look only.  A hit is judged with a small search, which drops what is
-only schedule drift; the rest is shrunk, judged with the whole budget, and kept once per kind.
-Each broken rule of a program is a kind of its own: a known one must not hide another.
+Most programs get the quick look only.  What becomes of a hit is up to fuzz/triage.py; what a
+shrink meets on its way is followed up like a hit.
 
 Nothing here looks at a clock except through the callable it is given, and with a count instead
 of a time limit nothing depends on it: the same seed gives the same findings in the same order.
@@ -14,35 +13,18 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Protocol
 
-from fuzz import edit
 from fuzz.codec import random_program
 from fuzz.execution import HarnessError
 from fuzz.finding import Finding, Kind, kinds_of
-from fuzz.judge import (
-    PATCHED_ONLY,
-    UNSETTLED,
-    Judgement,
-    Verdict,
-    compare,
-    judge,
-    run_both,
-    suspicious,
-)
+from fuzz.judge import PATCHED_ONLY, Judgement, Verdict, compare, run_both
 from fuzz.overlay import Model
 from fuzz.search import RUNS_MAX
-from fuzz.shrink.runner import Shrunk, shrink
 from fuzz.tolerance import benefit
+from fuzz.triage import FollowUp, Triage
 from fuzz.vocabulary import Program
 from reference.features import Profile
-
-QUICK_RUNS: Final = 500
-SHRINK_ATTEMPTS: Final = 3000
-CONFIRMED_ATTEMPTS: Final = 300
-# Kinds that so far were only drift are looked at this often, then every so many times.
-DRIFT_LOOKS: Final = 12
-DRIFT_STRIDE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,75 +70,6 @@ class Listener(Protocol):
         """Our own code failed on a program."""
 
 
-def shows(kind: Kind, reference: Model, patched: Model) -> Callable[[Program], bool]:
-    """A predicate: the quick look shows this very kind, side included."""
-
-    def still(program: Program) -> bool:
-        again = suspicious(program, reference, patched)
-        return again is not None and kind in kinds_of(again)
-
-    return still
-
-
-def confirmed(
-    seen_as: Kind, kind: Kind, reference: Model, patched: Model
-) -> Callable[[Program], bool]:
-    """A predicate that searches as well, for when the quick look let the shrinker slip."""
-    quick = shows(seen_as, reference, patched)
-
-    def still(program: Program) -> bool:
-        if not quick(program):
-            return False
-        return kind in settled_kinds(judge(program, reference, patched, QUICK_RUNS))
-
-    return still
-
-
-def settled_kinds(judgement: Judgement) -> list[Kind]:
-    """The kinds that a whole judgement stands by."""
-    return kinds_of(judgement) if judgement.verdict >= Verdict.DIVERGE else []
-
-
-def settled_as(seen_as: Kind, judgement: Judgement) -> Kind | None:
-    """What a kind of the quick look is after the search; None when nothing is left of it."""
-    for kind in settled_kinds(judgement):
-        if (kind.rule, kind.site) == (seen_as.rule, seen_as.site):
-            return kind
-    return None
-
-
-@dataclass(slots=True)
-class Reduced:
-    """A program made small, what it shows, and how the shrinker got there."""
-
-    judgement: Judgement
-    kind: Kind
-    shrunk: Shrunk
-
-
-def reduce(
-    program: Program, seen_as: Kind, kind: Kind, reference: Model, patched: Model, runs_max: int
-) -> Reduced | None:
-    """Shrink a program that shows `kind` (in the quick look `seen_as`), and judge the result.
-
-    The quick look is cheap but may let the shrinker slip to a program whose hit is only drift;
-    then it is done again with a search in each step.  None when even that loses it.
-    """
-    bare = edit.without_expectations(program)
-    steps: tuple[tuple[Callable[[Program], bool], int], ...] = (
-        (shows(seen_as, reference, patched), SHRINK_ATTEMPTS),
-        (confirmed(seen_as, kind, reference, patched), CONFIRMED_ATTEMPTS),
-    )
-    open_side = kind.side == UNSETTLED
-    for predicate, attempts_max in steps:
-        small = shrink(bare, predicate, attempts_max)
-        judgement = judge(small.program, reference, patched, runs_max)
-        found = settled_as(seen_as, judgement)
-        if found is not None and (found.side == kind.side or open_side):
-            return Reduced(judgement, found, small)
-    return None
-
-
 class Hunt:
     """One random run."""
 
@@ -176,8 +89,7 @@ class Hunt:
         self.rng = random.Random(settings.seed)
         self.totals = Totals()
         self.kept: dict[Kind, Finding] = {}
-        self.same: set[Kind] = set()  # kinds of the quick look that need no second search
-        self.vain: Counter[Kind] = Counter()  # kinds of the quick look -> looks that gave nothing
+        self.triage = Triage(reference, patched, settings.runs_max, settings.profiles)
         self.start = clock()
 
     def run(self) -> Totals:
@@ -221,58 +133,45 @@ class Hunt:
         if quick is None:
             return
         totals.hits += 1
-        judged: Judgement | None = None
         if quick.verdict is Verdict.INCONCLUSIVE:
             totals.inconclusive += 1
-        for seen_as in kinds_of(quick):
-            if seen_as in self.same:
+        met = self._follow(program, kinds_of(quick))
+        while met:
+            kind, smaller = met.pop(0)
+            met += self._follow(smaller, [kind])
+
+    def _follow(self, program: Program, kinds: list[Kind]) -> list[tuple[Kind, Program]]:
+        """Follow up kinds that a program shows; returns what else was met, and not yet seen."""
+        memory, totals = self.triage.memory, self.totals
+        met: list[tuple[Kind, Program]] = []
+        first: Judgement | None = None
+        for seen_as in kinds:
+            if seen_as in memory.same:
                 totals.seen[seen_as] += 1
-            elif self._worth(seen_as):
-                judged = judged or judge(program, self.reference, self.patched, QUICK_RUNS)
-                self._follow(program, seen_as, judged)
+            elif memory.worth(seen_as):
+                first = first or self.triage.first_look(program)
+                done = self.triage.follow(program, seen_as, first)
+                self._count(done)
+                met += memory.new(done.others)
             else:
                 totals.unjudged += 1
+        return met
 
-    def _worth(self, seen_as: Kind) -> bool:
-        vain = self.vain[seen_as]
-        if vain < DRIFT_LOOKS or vain % DRIFT_STRIDE == 0:
-            return True
-        self.vain[seen_as] += 1
-        return False
-
-    def _follow(self, program: Program, seen_as: Kind, judged: Judgement) -> None:
-        """Make a finding of one kind that a program shows, if it stays one."""
-        kind = settled_as(seen_as, judged)
-        if kind is None or kind in self.kept:
-            self.vain[seen_as] += 1
-            if kind is not None:
-                self.totals.seen[kind] += 1
-            elif judged.verdict is Verdict.INCONCLUSIVE:
-                self.totals.inconclusive += 1
-            else:
-                self.totals.drift += 1
-            return
-        reduced = reduce(
-            program, seen_as, kind, self.reference, self.patched, self.settings.runs_max
-        )
-        if reduced is None:  # nothing smaller shows it: keep it as it is
-            judgement = judge(program, self.reference, self.patched, self.settings.runs_max)
-            last = settled_as(seen_as, judgement)
+    def _count(self, done: FollowUp) -> None:
+        """Add up what became of one kind, and tell of a finding."""
+        totals = self.totals
+        if done.kind is not None:
+            totals.seen[done.kind] += 1
+        elif done.inconclusive:
+            totals.inconclusive += 1
         else:
-            judgement, last = reduced.judgement, reduced.kind
-        if last is None or last in self.kept:
-            self.vain[seen_as] += 1
-            self.totals.drift += last is None
-            if last is not None:
-                self.totals.seen[last] += 1
-            return
-        before = 0 if reduced is None else edit.size(program)[0]
-        finding = Finding.of(judgement, self.reference, self.patched, last, before)
-        self.kept[last] = finding
-        self.totals.seen[last] += 1
-        if last == seen_as:
-            self.same.add(seen_as)
-        self.listener.found(finding)
+            totals.drift += 1
+        if done.finding is not None and done.kind is not None:
+            self.kept[done.kind] = done.finding
+            self.listener.found(done.finding)
+        for program, error in done.crashed[:1]:
+            totals.errors += 1
+            self.listener.failed(program, error)
 
     def results(self) -> list[Finding]:
         """The findings, those that speak against the patch first, with how often each was seen."""

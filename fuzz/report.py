@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from fuzz.judge import BOTH, PATCHED_ONLY, REFERENCE_ONLY, UNSETTLED, Judgement, Verdict
-from fuzz.rules import RULES
+from fuzz.rules import EXPLAINED, HANG
 from fuzz.text import format_program
 from fuzz.vocabulary import Program
+from reference.features import PROFILES
 
 if TYPE_CHECKING:
     from fuzz.finding import Finding
@@ -112,7 +113,7 @@ def _entries(finding: Finding, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _what(finding: Finding) -> Iterator[tuple[str, str]]:
-    kind, rule = finding.kind, RULES.get(finding.kind.rule)
+    kind, rule = finding.kind, EXPLAINED.get(finding.kind.rule)
     if finding.broken:
         first = finding.broken[0]
         yield "where", place(first.where, finding.program)
@@ -143,12 +144,20 @@ def _essentials(finding: Finding) -> Iterator[tuple[str, str]]:
         f"{total} ops{before}, of them {len(program.setup)} setup; "
         f"schedule: {len(program.schedule)} preemptions",
     )
-    if not program.schedule:
+    if finding.kind.rule == HANG.slug:
+        pass  # nobody tried without
+    elif not program.schedule:
         yield "needed", "no preemption: it happens when actors take turns op by op"
     else:
         names = [str(at + 1) for at, needed in enumerate(finding.needed) if needed]
         told = f"preemptions {', '.join(names)}" if names else "no single preemption"
         yield "needed", f"{told} of {len(program.schedule)}"
+    if finding.shows_on:
+        on = ", ".join(finding.shows_on)
+        everywhere = len(finding.shows_on) == len(PROFILES)
+        yield "shows on", f"all {len(PROFILES)} profiles" if everywhere else on
+    if finding.replayed:
+        yield "replayed", f"{finding.replayed}, from its text"
     for point in finding.drift:
         yield "drift", f"one side alone passes {point}"
 
@@ -163,4 +172,7 @@ def replay(finding: Finding, path: str) -> list[str]:
     ):
         if wanted != written:
             options += f" --{name} {shlex.quote(wanted)}"
-    return [f"gmemdiff {command} {shlex.quote(path)}{options}" for command in ("run", "show")]
+    bounded = "timeout 60 " if finding.kind.rule == HANG.slug else ""
+    return [
+        f"{bounded}gmemdiff {command} {shlex.quote(path)}{options}" for command in ("run", "show")
+    ]

@@ -203,3 +203,14 @@ _RULES: Final = (
 )
 
 RULES: Final[Mapping[str, Rule]] = {rule.slug: rule for rule in _RULES}
+
+# No run can break this one: a run that does is never over, so the judge cannot say it.
+HANG: Final = Rule(
+    "hang",
+    "Every step ends.",
+    "A task spins in the kernel and never lets anybody else run: a soft lockup, with whatever "
+    "locks it holds; or the model has a loop that the kernel does not have.",
+    "progress; told by the clock and not by the judge",
+)
+
+EXPLAINED: Final[Mapping[str, Rule]] = {**RULES, HANG.slug: HANG}

@@ -48,11 +48,14 @@ def unmap_one(kvm: Kvm, page: int, frame: Frame, entry: Entry | None) -> Steps[b
     yield from kvm.kvm_mmu_notifier_invalidate_range_start(page, page + 1)
     yield "try_to_unmap_one.clear_pte"
     pte = kvm.mm.ptes.get(page)
-    mine = pte is not None and pte.frame is frame
-    if mine:
-        kvm.clear_pte(page)
+    mine = False
+    if pte is not None and pte.frame is frame:
+        mine = True
         if entry is not None:
+            # As the PTE is when it is cleared: others have run since the page was looked up.
+            entry.writable = entry.kind == "migration" and pte.writable
             kvm.mm.entries[page] = entry
+        kvm.clear_pte(page)
     yield from kvm.kvm_mmu_notifier_invalidate_range_end(page, page + 1)
     return mine
 
@@ -95,7 +98,6 @@ def migrate_page(kvm: Kvm, page: int) -> Steps[int]:
     moved: list[tuple[int, bool]] = []
     for one in kvm.pages_mapping(frame):
         entry = Entry("migration", frame=frame)
-        entry.writable = kvm.mm.ptes[one].writable
         if (yield from kvm.unmap_one(one, frame, entry)):
             moved.append((one, entry.writable))
     yield "move_to_new_folio.copy"

@@ -1,19 +1,25 @@
 """The shrink passes: each a generator of simpler Programs; only the runner judges them.
 
-Order matters for speed, not for the result: big cuts first.  Every candidate is well-formed and
-strictly smaller by fuzz.edit.size, so the runner's loop ends.
+Every candidate is well-formed and strictly smaller by fuzz/size.py, so the runner's loop ends.
+Passes that take things away come first: what they remove, no later pass needs to look at.  Passes
+that only change the profile come last, when nothing can be taken away any more, so that a move to
+a plainer profile cannot stand in the way of a smaller program.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import permutations
 from typing import Final
 
 from fuzz import edit
-from fuzz.vocabulary import OPS, PAGE, Arg, Op, Program
+from fuzz.labels import STEP_LABELS
+from fuzz.size import BEGIN
+from fuzz.vocabulary import OPS, Actor, Op, Preemption, Program
 
 Pass = Callable[[Program], Iterator[Program]]
+PERMUTED_MAX: Final = 3  # so many actors are tried in every order, more only by exchanges
 
 
 def drop_actors(program: Program) -> Iterator[Program]:
@@ -52,17 +58,29 @@ def drop_rounds(program: Program) -> Iterator[Program]:
         yield smaller
 
 
-def drop_waiting(program: Program) -> Iterator[Program]:
-    """Exchange two actors, so that one need not begin by letting the other go first."""
-    actors = program.actors
-    for first in range(len(actors)):
-        for second in range(first + 1, len(actors)):
-            order = list(actors)
-            order[first], order[second] = order[second], order[first]
-            swapped = replace(program, actors=tuple(order))
-            for actor in actors:
-                if actor.ops and actor.ops[0].name == "nop":
-                    yield edit.without_ops(swapped, actor.name, 0, 1)
+def drop_pairs(program: Program) -> Iterator[Program]:
+    """Leave out any two ops: one may have been there only to undo the other."""
+    places = [(None, at) for at in range(len(program.setup))]
+    every = [*places, *((a.name, at) for a in program.actors for at in range(len(a.ops)))]
+    for second in range(len(every) - 1, 0, -1):
+        smaller = _without(program, every[second])
+        for first in range(second - 1, -1, -1):
+            yield _without(smaller, every[first])
+
+
+def _without(program: Program, place: tuple[str | None, int]) -> Program:
+    name, at = place
+    if name is None:
+        return edit.without_setup(program, at, 1)
+    return edit.without_ops(program, name, at, 1)
+
+
+def drop_and_reorder(program: Program) -> Iterator[Program]:
+    """Leave out one op and change the order of actors: it was there to let another go first."""
+    for reordered in _reordered(program):
+        for actor in program.actors:
+            for at in range(len(actor.ops)):
+                yield edit.without_ops(reordered, actor.name, at, 1)
 
 
 def drop_preemptions(program: Program) -> Iterator[Program]:
@@ -71,6 +89,53 @@ def drop_preemptions(program: Program) -> Iterator[Program]:
         yield replace(program, schedule=())
     for at in range(len(program.schedule)):
         yield edit.without_preemption(program, at)
+
+
+def reorder_instead(program: Program) -> Iterator[Program]:
+    """Let another actor begin, instead of a preemption."""
+    for at in range(len(program.schedule)):
+        yield from _reordered(edit.without_preemption(program, at))
+
+
+def preempt_once_instead(program: Program) -> Iterator[Program]:
+    """One preemption, anywhere, instead of several."""
+    if len(program.schedule) < 2:
+        return
+    for actor in program.actors:
+        for at, op in enumerate(actor.ops):
+            for label in (BEGIN, *STEP_LABELS.get(op.name, ())):
+                for other in program.actors:
+                    if other is not actor:
+                        one = Preemption(actor.name, at, label, 1, other.name)
+                        yield replace(program, schedule=(one,))
+
+
+def _reordered(program: Program) -> Iterator[Program]:
+    """The program with its actors in other orders."""
+    actors = program.actors
+    if len(actors) <= PERMUTED_MAX:
+        for order in permutations(actors):
+            if order != actors:
+                yield replace(program, actors=order)
+        return
+    for first in range(len(actors)):
+        for second in range(first + 1, len(actors)):
+            exchanged = list(actors)
+            exchanged[first], exchanged[second] = exchanged[second], exchanged[first]
+            yield replace(program, actors=tuple(exchanged))
+
+
+def merge_actors(program: Program) -> Iterator[Program]:
+    """Let one actor do what two of a kind did: in turns, or one after the other."""
+    for into in program.actors:
+        for other in program.actors:
+            if into is other or into.kind != other.kind:
+                continue
+            mine = [(into.name, at) for at in range(len(into.ops))]
+            others = [(other.name, at) for at in range(len(other.ops))]
+            in_turns = sorted(mine + others, key=lambda place: place[1])
+            for order in (in_turns, mine + others, others + mine):
+                yield edit.merged(program, into.name, other.name, order)
 
 
 def drop_idle_actors(program: Program) -> Iterator[Program]:
@@ -84,6 +149,27 @@ def drop_idle_actors(program: Program) -> Iterator[Program]:
         yield replace(program, vcpus=needed)
 
 
+def renumber_actors(program: Program) -> Iterator[Program]:
+    """Give an actor the lowest number that is free."""
+    names = {actor.name for actor in program.actors}
+    for actor in program.actors:
+        number = int(actor.name.removeprefix(actor.kind))
+        for free in range(number):
+            if f"{actor.kind}{free}" not in names:
+                yield edit.renamed(program, actor.name, f"{actor.kind}{free}")
+                break
+
+
+def move_to_setup(program: Program) -> Iterator[Program]:
+    """Do an op before the actors begin: it has no part in the race."""
+    for actor in program.actors:
+        for at, op in enumerate(actor.ops):
+            if set(OPS[op.name].actors) & {"vmm", "kthread"}:
+                moved = edit.moved_to_setup(program, actor.name, at)
+                yield moved
+                yield from _reordered(moved)
+
+
 def blank_ops(program: Program) -> Iterator[Program]:
     """Turn single ops into ``nop``: they were there only to take a turn."""
     nop = Op("nop")
@@ -93,71 +179,55 @@ def blank_ops(program: Program) -> Iterator[Program]:
                 yield edit.with_op(program, actor.name, at, nop)
 
 
-def lower_arguments(program: Program) -> Iterator[Program]:
-    """Replace single arguments by simpler values: the default, the simplest, halfway there."""
-    places: list[tuple[str | None, int, Op]] = [
-        (None, at, op) for at, op in enumerate(program.setup)
-    ]
-    places += [(a.name, at, op) for a in program.actors for at, op in enumerate(a.ops)]
-    for name, at, op in places:
-        for index, arg in enumerate(OPS[op.name].args):
-            for value in _simpler(arg, op.args[index]):
-                args = (*op.args[:index], value, *op.args[index + 1 :])
-                yield edit.with_op(program, name, at, replace(op, args=args))
-
-
-def _simpler(arg: Arg, value: int) -> Iterator[int]:
-    """Values to try instead of one, all of smaller weight."""
-    candidates: list[int] = []
-    if arg.default is not None:
-        candidates.append(arg.default)
-    if arg.kind in ("int", "enum"):
-        candidates += [0, 1, value // 2, value - 1]
-    elif arg.kind == "addr":
-        candidates += [0, PAGE, *_lower(0, value)]
-    elif arg.kind == "hva":
-        base = value >> 30 << 30
-        candidates += [1 << 30, base, *_lower(base, value)]
-    elif arg.kind == "flags":
-        candidates += [value & ~bit for bit in arg.choices.values() if value & bit]
-    elif arg.kind == "fd":
-        candidates.append(0)
-    weight = edit.argument_weight(arg, value)
-    seen: list[int] = []
-    for candidate in candidates:
-        lighter = (edit.argument_weight(arg, candidate), abs(candidate)) < (weight, abs(value))
-        wellformed = candidate >= 0 or candidate == arg.default
-        if lighter and wellformed and candidate not in seen:
-            seen.append(candidate)
-            yield candidate
-
-
-def _lower(base: int, value: int) -> list[int]:
-    """Page-aligned values between base and value: halfway, and one page less when that is near."""
-    half = base + (value - base) // 2 // PAGE * PAGE
-    near = 0 < value - base <= 16 * PAGE
-    return [half, value - PAGE] if near else [half]
-
-
 def earlier_preemptions(program: Program) -> Iterator[Program]:
-    """Take each preemption at its first occurrence."""
+    """Take each preemption at its first occurrence, and at the first label that will do."""
+    by_name = {actor.name: actor.ops for actor in program.actors}
     for at, p in enumerate(program.schedule):
         if p.occurrence > 1:
-            first = replace(p, occurrence=1)
-            yield replace(
-                program, schedule=(*program.schedule[:at], first, *program.schedule[at + 1 :])
-            )
+            yield _with_preemption(program, at, replace(p, occurrence=1))
+        labels = (BEGIN, *STEP_LABELS.get(by_name[p.actor][p.op].name, ()))
+        taken = [(q.actor, q.op, q.label) for q in program.schedule]
+        for label in labels[: labels.index(p.label)] if p.label in labels else labels:
+            if (p.actor, p.op, label) not in taken:
+                yield _with_preemption(program, at, replace(p, label=label, occurrence=1))
 
 
-PASSES: Final[tuple[Pass, ...]] = (
+def _with_preemption(program: Program, at: int, p: Preemption) -> Program:
+    return replace(program, schedule=(*program.schedule[:at], p, *program.schedule[at + 1 :]))
+
+
+def sort_setup_and_actors(program: Program) -> Iterator[Program]:
+    """Write setup ops and actors in the usual order where their order does not matter."""
+    before = edit.size(program)
+    for at in range(len(program.setup) - 1):
+        first, second = program.setup[at : at + 2]
+        setup = (*program.setup[:at], second, first, *program.setup[at + 2 :])
+        exchanged = replace(program, setup=setup)
+        if edit.size(exchanged) < before:
+            yield exchanged
+    for at in range(len(program.actors) - 1):
+        one, two = program.actors[at : at + 2]
+        actors: tuple[Actor, ...] = (*program.actors[:at], two, one, *program.actors[at + 2 :])
+        exchanged = replace(program, actors=actors)
+        if edit.size(exchanged) < before:
+            yield exchanged
+
+
+STRUCTURE: Final[tuple[Pass, ...]] = (
     drop_actors,
     drop_op_blocks,
     drop_rounds,
-    drop_waiting,
     drop_setup_blocks,
     drop_preemptions,
     drop_idle_actors,
-    earlier_preemptions,
+    merge_actors,
+    drop_and_reorder,
+    drop_pairs,
+    reorder_instead,
+    preempt_once_instead,
+    move_to_setup,
     blank_ops,
-    lower_arguments,
+    renumber_actors,
+    earlier_preemptions,
 )
+LAST: Final[tuple[Pass, ...]] = (sort_setup_and_actors,)

@@ -12,9 +12,8 @@ from fuzz.codec import random_program
 from fuzz.finding import kind_of
 from fuzz.judge import Judgement, suspicious
 from fuzz.overlay import Model, load_model
-from fuzz.random_run import shows
-from fuzz.shrink.passes import PASSES
-from fuzz.shrink.runner import shrink
+from fuzz.shrink.predicates import Shows
+from fuzz.shrink.runner import passes_for, shrink
 from fuzz.text import format_program, parse, validate
 from fuzz.vocabulary import Program
 from reference.features import Profile
@@ -72,7 +71,7 @@ vcpu0:
 def test_a_random_hit_shrinks_to_no_more_ops_than_this(model: str, rule: str) -> None:
     patched = load_model(model)
     hit = first_hit(patched, rule, Profile("v7.2", "x86-tdp"))
-    small = shrink(hit.program, shows(kind_of(hit.broken[0]), STOCK, patched)).program
+    small = shrink(hit.program, Shows([kind_of(hit.broken[0])], STOCK, patched)).program
     best = parse(f"gmemdiff 1\nprofile: v7.2 x86-tdp\n{MINIMA[model, rule]}")
     assert edit.size(small)[:2] <= edit.size(best)[:2], format_program(small)
 
@@ -80,7 +79,7 @@ def test_a_random_hit_shrinks_to_no_more_ops_than_this(model: str, rule: str) ->
 def test_shrinking_again_changes_nothing_and_gives_the_same_each_time() -> None:
     patched = load_model("mutants/no_flush")
     hit = first_hit(patched, "stale-spte", Profile("v7.2", "x86-tdp"))
-    still = shows(kind_of(hit.broken[0]), STOCK, patched)
+    still = Shows([kind_of(hit.broken[0])], STOCK, patched)
     once = shrink(hit.program, still)
     assert once.minimal
     assert shrink(hit.program, still).program == once.program
@@ -93,7 +92,7 @@ def test_shrinking_again_changes_nothing_and_gives_the_same_each_time() -> None:
 @settings(max_examples=150, deadline=None)
 @given(decoded_programs())
 def test_every_candidate_of_every_pass_is_smaller_and_well_formed(program: Program) -> None:
-    for one_pass in PASSES:
+    for one_pass in passes_for():
         for number, candidate in enumerate(one_pass(program)):
             if number > 20:
                 break
@@ -107,6 +106,6 @@ def test_every_candidate_of_every_pass_is_smaller_and_well_formed(program: Progr
 def test_the_attempts_are_bounded_and_it_says_when_they_ran_out() -> None:
     patched = load_model("mutants/no_flush")
     hit = first_hit(patched, "stale-spte", Profile("v7.2", "x86-tdp"))
-    short = shrink(hit.program, shows(kind_of(hit.broken[0]), STOCK, patched), attempts_max=5)
+    short = shrink(hit.program, Shows([kind_of(hit.broken[0])], STOCK, patched), attempts_max=5)
     assert not short.minimal
     assert sum(short.attempts.values()) == 5

@@ -9,8 +9,9 @@ import click
 from fuzz import edit
 from fuzz.finding import Finding, kind_of, kinds_of
 from fuzz.judge import Verdict, judge, suspicious
-from fuzz.random_run import reduce
+from fuzz.reduce import Task, reduce
 from fuzz.text import format_program
+from fuzz.triage import replayed
 from tools import exits
 from tools.cases import Models, load_case
 from tools.commands.options import budget_option, model_options
@@ -46,12 +47,14 @@ def minimize(
         return exits.INCONCLUSIVE
     kind = kinds_of(judgement)[0] if judgement.primary is None else kind_of(judgement.primary)
     seen_as = next(k for k in kinds_of(quick) if (k.rule, k.site) == (kind.rule, kind.site))
-    reduced = reduce(case.program, seen_as, kind, case.reference, case.patched, budget)
+    task = Task(seen_as, kind, case.reference, case.patched, budget)
+    reduced = reduce(case.program, task)
     if reduced is None:
         click.echo(f"{path}: every smaller program shows something else", err=True)
         return exits.FINDING
     before, after = edit.size(case.program)[0], edit.size(reduced.judgement.program)[0]
     finding = Finding.of(reduced.judgement, case.reference, case.patched, reduced.kind, before)
+    finding = replayed(finding, case.reference, case.patched)
     for name, attempts in reduced.shrunk.attempts.items():
         click.echo(f"{attempts:6} attempts of {name}", err=True)
     small = "" if reduced.shrunk.minimal else "; stopped early, it may get smaller still"

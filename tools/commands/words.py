@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from fuzz.overlay import OverlayError, known_models
-from fuzz.rules import RULES, Rule
+from fuzz.rules import EXPLAINED, Rule
 from fuzz.values import unknown
 from fuzz.vocabulary import OPS, PAGE, Arg
 from tools import exits
@@ -24,19 +24,19 @@ WIDTH: Final = 100
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def explain(rule: str | None, as_json: bool) -> int:
     """Say what a rule protects, what happens otherwise, and where the kernel claims it."""
-    if rule is not None and rule not in RULES:
-        click.echo(f"{unknown('rule', rule, RULES)} (gmemdiff explain lists all)", err=True)
+    if rule is not None and rule not in EXPLAINED:
+        click.echo(f"{unknown('rule', rule, EXPLAINED)} (gmemdiff explain lists all)", err=True)
         return exits.BAD_INPUT
     if as_json:
-        chosen = RULES.values() if rule is None else [RULES[rule]]
+        chosen = EXPLAINED.values() if rule is None else [EXPLAINED[rule]]
         click.echo(json.dumps([asdict(each) for each in chosen], indent=2))
         return exits.CLEAN
     if rule is None:
-        width = max(len(slug) for slug in RULES) + 2
-        for each in RULES.values():
+        width = max(len(slug) for slug in EXPLAINED) + 2
+        for each in EXPLAINED.values():
             _wrapped(f"{each.slug:<{width}}{each.holds}", width)
         return exits.CLEAN
-    _explain(RULES[rule])
+    _explain(EXPLAINED[rule])
     return exits.CLEAN
 
 
