@@ -33,11 +33,11 @@ Invariants: ``parse(format_program(p)) == p`` for every Program that can be writ
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fuzz.parser import DEFAULT, SCHEDULE, Parser, ProgramError, Word
+from fuzz.lines import Line, LineError, line_of
+from fuzz.parser import DEFAULT, SCHEDULE, Parser, ProgramError
 from fuzz.values import CONTROL, ValueTextError, format_value, free_text
 from fuzz.vocabulary import FORMAT_VERSION, OPS, SETUP, Op, Program
 
@@ -47,21 +47,16 @@ __all__ = ["ProgramError", "format_program", "load", "parse", "validate"]
 def parse(text: str, filename: str = "<text>") -> Program:
     """Read a Program; the only exception is ProgramError, whatever the text."""
     title: list[str] = []
-    lines: list[list[Word]] = []
+    lines: list[tuple[int, Line]] = []
     for number, raw in enumerate(text.split("\n"), start=1):
-        line = raw.removesuffix("\r")
-        if control := CONTROL.search(line):
-            message = f"control character U+{ord(control[0]):04X}; remove it"
-            raise ProgramError(filename, number, control.start() + 1, message)
-        words = []
-        for match in re.finditer(r"\S+", line):
-            if match[0].startswith("#"):
-                break
-            words.append(Word(match[0], number, match.start() + 1))
-        if words:
-            lines.append(words)
-        elif not lines and line.strip():
-            title.append(line.strip()[1:].removeprefix(" "))
+        try:
+            line = line_of(raw.removesuffix("\r"))
+        except LineError as error:
+            raise ProgramError(filename, number, error.column, error.message) from error
+        if line.words:
+            lines.append((number, line))
+        elif not lines and raw.strip():
+            title.append(raw.strip()[1:].removeprefix(" "))
     return Parser(filename, lines).program(tuple(title))
 
 
