@@ -162,7 +162,7 @@ class Execution:
         watch.attach(kvm)
         self.watch = watch
         self.run_ = Run(kvm)
-        kvm.on_report = self._note
+        kvm.cpu.on_report = self._note
         self.now: _Actor | None = None
         self.recorder = recorder
         self.steps_max = steps_max
@@ -205,6 +205,10 @@ class Execution:
                 self._stuck(End.DEADLOCK, left)
             else:
                 self.watch.finished()
+        # Whoever keeps the run needs no more of this; and without circles, whoever does not is
+        # spared the garbage collector.
+        self.kvm.cpu.on_report = None
+        self.watch.detach()
         return run
 
     def _next_after(self, index: int) -> _Actor | None:
@@ -227,7 +231,7 @@ class Execution:
         Returns who goes on, when the schedule says so; None for the next in turn.
         """
         kvm, run, recorder, steps_max = self.kvm, self.run_, self.recorder, self.steps_max
-        kvm.current = actor.task
+        kvm.cpu.current = actor.task
         self.now = actor
         points = actor.points[actor.op]
         if actor.gen is None:

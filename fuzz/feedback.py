@@ -72,6 +72,11 @@ class Feedback(Oracles):
         self.op_names = {(a.name, i): op.name for a in program.actors for i, op in enumerate(a.ops)}
         self.turn = (SETUP, -1)  # actor and op that run
 
+    def detach(self) -> None:
+        """Let go of the run, too."""
+        super().detach()
+        del self.execution
+
     def step(self, kvm: Kvm, actor: str, op: int, label: str) -> None:
         """A step was taken (fuzz.execution.Recorder)."""
         turn = self.turn

@@ -63,6 +63,9 @@ class Oracles(Observer):
     def attach(self, kvm: Kvm) -> None:
         self.kvm = kvm
 
+    def detach(self) -> None:
+        del self.kvm
+
     # J1
     def finished(self) -> None:
         """invalidate-balance: called when every op has ended."""

@@ -7,11 +7,11 @@ the first mistake in reading order is the one told.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-from fuzz.values import ValueTextError, example, parse_number, parse_value, unknown
+from fuzz.lines import Line, LineError, Word
+from fuzz.values import ValueTextError, parse_number, unknown
 from fuzz.vocabulary import (
     FORMAT_VERSION,
     OPS,
@@ -19,7 +19,6 @@ from fuzz.vocabulary import (
     VMS,
     Actor,
     Op,
-    OpSpec,
     Preemption,
     Program,
 )
@@ -49,23 +48,20 @@ class ProgramError(ValueError):
         return f"{self.filename}:{self.line}:{self.column}: {self.message}"
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A run of non-blank characters and where it starts; lines and columns count from 1."""
-
-    text: str
-    line: int
-    column: int
-
-
 class Parser:
-    """Parts of a Program as they are read; errors leave through fail()."""
+    """Parts of a Program as they are read; errors leave through fail().
 
-    def __init__(self, filename: str, lines: list[list[Word]]) -> None:
+    lines: those with words, with their numbers from 1; number: that of the line being read.
+    """
+
+    def __init__(self, filename: str, lines: list[tuple[int, Line]]) -> None:
         self.filename = filename
         self.lines = lines
+        self.number = 1
+        self.kinds: tuple[str, ...] = ()  # of actors whose ops the section may hold
         self.profile: Profile | None = None
-        self.vm: Word | None = None
+        self.vm = Word(DEFAULT.vm, 0)
+        self.vm_number = 0  # its line
         self.geometry = {"vcpus": DEFAULT.vcpus, "frames": DEFAULT.frames}
         self.sides = {"reference": DEFAULT.reference, "patched": DEFAULT.patched}
         self.expect: list[str] = []
@@ -73,8 +69,8 @@ class Parser:
         self.schedule: list[Preemption] = []
 
     def fail(self, word: Word, message: str, skip: int = 0) -> NoReturn:
-        """Raise an error about `word`, `skip` characters into it."""
-        raise ProgramError(self.filename, word.line, word.column + skip, message)
+        """Raise an error about a word of the line being read, `skip` characters into it."""
+        raise ProgramError(self.filename, self.number, word.column + skip, message)
 
     def program(self, title: tuple[str, ...]) -> Program:
         """Read all parts, in order."""
@@ -86,7 +82,7 @@ class Parser:
             setup=setup,
             actors=tuple(Actor(name, tuple(ops)) for name, ops in self.ops.items()),
             schedule=tuple(self.schedule),
-            vm=self.vm.text if self.vm else DEFAULT.vm,
+            vm=self.vm.text,
             vcpus=self.geometry["vcpus"],
             frames=self.geometry["frames"],
             reference=self.sides["reference"],
@@ -95,12 +91,13 @@ class Parser:
             title=title,
         )
 
-    def version(self) -> Word:
+    def version(self) -> tuple[int, Word]:
         """Read the format line, so that files of later formats are told from wrong files."""
         want = f"gmemdiff {FORMAT_VERSION}"
         if not self.lines:
             raise ProgramError(self.filename, 1, 1, f"no program here; start it with '{want}'")
-        first, *rest = self.lines[0]
+        self.number, line = self.lines[0]
+        first, *rest = line.words
         if first.text != "gmemdiff":
             self.fail(first, f"not a gmemdiff program; the first line must be '{want}'")
         if not rest:
@@ -111,11 +108,11 @@ class Parser:
             message = f"format {rest[0].text} is newer than {FORMAT_VERSION}; update gmemdiff"
             self.fail(rest[0], message)
         self.no_more(rest[1:], want)
-        return first
+        return self.number, first
 
-    def headers(self, version: Word) -> tuple[Profile, int]:
+    def headers(self, version: tuple[int, Word]) -> tuple[Profile, int]:
         """Read header lines up to the first section; returns where that is."""
-        readers: dict[str, Callable[[Word, list[Word]], None]] = {
+        readers: dict[str, Callable[[Word, tuple[Word, ...]], None]] = {
             "profile": self.read_profile,
             "vm": self.read_vm,
             "geometry": self.read_geometry,
@@ -126,7 +123,10 @@ class Parser:
         seen: set[str] = set()
         at = 1
         for at in range(1, len(self.lines) + 1):
-            key, values = _keyed(self.lines[at]) if at < len(self.lines) else (None, [])
+            if at == len(self.lines):
+                break
+            self.number, line = self.lines[at]
+            key, values = line.key, line.values
             if key is None or _is_section(key.text):
                 break
             if key.text not in readers:
@@ -139,17 +139,19 @@ class Parser:
                 seen.add(key.text)
             readers[key.text](key, values)
         if self.profile is None:
-            self.fail(version, "no profile; add a line such as 'profile: v7.2 x86-tdp' below")
-        if self.vm and self.vm.text != DEFAULT.vm and not self.profile.has("sw_protected_vm"):
+            self.number, first = version
+            self.fail(first, "no profile; add a line such as 'profile: v7.2 x86-tdp' below")
+        if self.vm.text != DEFAULT.vm and not self.profile.has("sw_protected_vm"):
+            self.number = self.vm_number
             self.fail(self.vm, f"{self.profile.mmu} has no such VM type; write 'vm: {DEFAULT.vm}'")
         return self.profile, at
 
-    def no_more(self, words: list[Word], form: str) -> None:
+    def no_more(self, words: Sequence[Word], form: str) -> None:
         """Refuse words after the end of a line's form."""
         if words:
             self.fail(words[0], f"'{words[0].text}' is too much; the line is '{form}'")
 
-    def read_profile(self, key: Word, values: list[Word]) -> None:
+    def read_profile(self, key: Word, values: tuple[Word, ...]) -> None:
         """Read ``profile: KERNEL MMU``."""
         form = "profile: KERNEL MMU"
         if values[0].text not in KERNELS:
@@ -161,14 +163,14 @@ class Parser:
         self.no_more(values[2:], form)
         self.profile = Profile(values[0].text, values[1].text)
 
-    def read_vm(self, _key: Word, values: list[Word]) -> None:
+    def read_vm(self, _key: Word, values: tuple[Word, ...]) -> None:
         """Read ``vm: TYPE``."""
         if values[0].text not in VMS:
             self.fail(values[0], unknown("VM type", values[0].text, VMS))
         self.no_more(values[1:], "vm: TYPE")
-        self.vm = values[0]
+        self.vm, self.vm_number = values[0], self.number
 
-    def read_geometry(self, _key: Word, values: list[Word]) -> None:
+    def read_geometry(self, _key: Word, values: tuple[Word, ...]) -> None:
         """Read ``geometry: vcpus=N frames=N``, either one optional."""
         seen: set[str] = set()
         for word in values:
@@ -187,29 +189,31 @@ class Parser:
             seen.add(name)
             self.geometry[name] = value
 
-    def read_side(self, key: Word, values: list[Word]) -> None:
+    def read_side(self, key: Word, values: tuple[Word, ...]) -> None:
         """Read ``reference: MODEL`` or ``patched: MODEL``."""
         self.no_more(values[1:], f"{key.text}: MODEL")
         self.sides[key.text] = values[0].text
 
-    def read_expect(self, _key: Word, values: list[Word]) -> None:
+    def read_expect(self, _key: Word, values: tuple[Word, ...]) -> None:
         """Read ``expect: VERDICT WORDS``, one of several."""
         self.expect.append(" ".join(word.text for word in values))
 
     def sections(self, at: int) -> None:
         """Read setup, actors and schedule, in that order."""
         section = ""
-        for line in self.lines[at:]:
-            key, values = _keyed(line)
+        for number, line in self.lines[at:]:
+            self.number = number
+            key, values, words = line.key, line.values, line.words
             if key is not None:
                 self.open_section(key, section)
                 if values:
                     self.fail(values[0], f"text after '{key.text}:'; put it on a line of its own")
                 section = key.text
             elif not section:
-                self.fail(line[0], f"'{line[0].text}' is in no section; write '{SETUP}:' above it")
+                name = words[0].text
+                self.fail(words[0], f"'{name}' is in no section; write '{SETUP}:' above it")
             elif section == SCHEDULE:
-                self.schedule.append(self.preemption(line))
+                self.schedule.append(self.preemption(words))
             else:
                 self.ops[section].append(self.op(line, section))
 
@@ -236,45 +240,22 @@ class Parser:
                 self.fail(key, f"no {name} with vcpus={self.geometry['vcpus']}; write '{fix}'")
         if name != SCHEDULE:
             self.ops[name] = []
+            self.kinds = _SETUP_KINDS if name == SETUP else (name.rstrip("0123456789"),)
 
-    def op(self, words: list[Word], section: str) -> Op:
+    def op(self, line: Line, section: str) -> Op:
         """Read ``name arg=value ... => expect``."""
-        name = words[0].text
+        first = line.words[0]
+        name = first.text
         spec = OPS.get(name)
         if spec is None:
-            self.fail(words[0], unknown("op", name, OPS))
-        kinds = _SETUP_KINDS if section == SETUP else (section.rstrip("0123456789"),)
-        if not set(kinds) & set(spec.actors):
+            self.fail(first, unknown("op", name, OPS))
+        if not any(kind in spec.actors for kind in self.kinds):
             hint = f"put it in an actor of kind {' or '.join(spec.actors)}"
-            self.fail(words[0], f"{section} cannot do {name}; {hint}")
-        values: dict[str, int] = {}
-        expect = ""
-        for number, word in enumerate(words[1:], start=1):
-            if word.text == "=>":
-                expect = " ".join(rest.text for rest in words[number + 1 :])
-                if not expect:
-                    self.fail(word, "nothing after '=>'; write the result, or remove it")
-                break
-            self.argument(spec, word, values)
-        for arg in spec.args:
-            if arg.name not in values:
-                if arg.default is None:
-                    self.fail(words[0], f"{name} lacks {arg.name}; add {arg.name}={example(arg)}")
-                values[arg.name] = arg.default
-        return Op(name, tuple(values[arg.name] for arg in spec.args), expect)
-
-    def argument(self, spec: OpSpec, word: Word, values: dict[str, int]) -> None:
-        """Read one ``name=value`` into `values`."""
-        name, equals, text = word.text.partition("=")
-        if not name or not equals:
-            self.fail(word, f"'{word.text}' is no argument; write name=value, or ' => result'")
-        arg = next((arg for arg in spec.args if arg.name == name), None)
-        if arg is None:
-            names = [arg.name for arg in spec.args]
-            self.fail(word, unknown(f"argument of {spec.name}", name, names))
-        if name in values:
-            self.fail(word, f"second {name}; keep one")
-        values[name] = self.value(lambda text: parse_value(arg, text), text, word, len(name) + 1)
+            self.fail(first, f"{section} cannot do {name}; {hint}")
+        try:
+            return line.op
+        except LineError as error:
+            raise ProgramError(self.filename, self.number, error.column, error.message) from error
 
     def value(self, read: Callable[[str], int], text: str, word: Word, skip: int) -> int:
         """Apply a reader of values, placing its complaint."""
@@ -283,7 +264,7 @@ class Parser:
         except ValueTextError as error:
             self.fail(word, str(error), skip)
 
-    def preemption(self, words: list[Word]) -> Preemption:
+    def preemption(self, words: tuple[Word, ...]) -> Preemption:
         """Read ``actor[op] at label#occurrence -> actor``."""
         form = "ACTOR[OP] at LABEL#N -> ACTOR"
         point = _POINT.fullmatch(words[0].text)
@@ -309,23 +290,9 @@ class Parser:
 
     def actor(self, name: str, word: Word) -> list[Op]:
         """The ops of an actor that a schedule line names."""
-        names = [actor for actor in self.ops if actor != SETUP]
-        if name not in names:
-            self.fail(word, unknown("actor", name, names))
+        if name == SETUP or name not in self.ops:
+            self.fail(word, unknown("actor", name, [name for name in self.ops if name != SETUP]))
         return self.ops[name]
-
-
-def _keyed(line: list[Word]) -> tuple[Word | None, list[Word]]:
-    """Split ``key: values``; the key is None when the line is not of that form."""
-    first = line[0]
-    name, colon, rest = first.text.partition(":")
-    if not colon:
-        return None, line
-    key = replace(first, text=name)
-    if rest.startswith("#"):
-        return key, []
-    values = [Word(rest, first.line, first.column + len(name) + 1)] if rest else []
-    return key, values + line[1:]
 
 
 def _is_section(name: str) -> bool:

@@ -33,11 +33,12 @@ Invariants: ``parse(format_program(p)) == p`` for every Program that can be writ
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
-from fuzz.parser import DEFAULT, SCHEDULE, Parser, ProgramError, Word
+from fuzz.lines import LINES_KEPT, Line, LineError, line_of
+from fuzz.parser import DEFAULT, SCHEDULE, Parser, ProgramError
 from fuzz.values import CONTROL, ValueTextError, format_value, free_text
 from fuzz.vocabulary import FORMAT_VERSION, OPS, SETUP, Op, Program
 
@@ -47,21 +48,16 @@ __all__ = ["ProgramError", "format_program", "load", "parse", "validate"]
 def parse(text: str, filename: str = "<text>") -> Program:
     """Read a Program; the only exception is ProgramError, whatever the text."""
     title: list[str] = []
-    lines: list[list[Word]] = []
+    lines: list[tuple[int, Line]] = []
     for number, raw in enumerate(text.split("\n"), start=1):
-        line = raw.removesuffix("\r")
-        if control := CONTROL.search(line):
-            message = f"control character U+{ord(control[0]):04X}; remove it"
-            raise ProgramError(filename, number, control.start() + 1, message)
-        words = []
-        for match in re.finditer(r"\S+", line):
-            if match[0].startswith("#"):
-                break
-            words.append(Word(match[0], number, match.start() + 1))
-        if words:
-            lines.append(words)
-        elif not lines and line.strip():
-            title.append(line.strip()[1:].removeprefix(" "))
+        try:
+            line = line_of(raw.removesuffix("\r"))
+        except LineError as error:
+            raise ProgramError(filename, number, error.column, error.message) from error
+        if line.words:
+            lines.append((number, line))
+        elif not lines and raw.strip():
+            title.append(raw.strip()[1:].removeprefix(" "))
     return Parser(filename, lines).program(tuple(title))
 
 
@@ -91,15 +87,19 @@ def validate(program: Program) -> None:
 
 
 def _format_op(op: Op) -> str:
-    spec = OPS.get(op.name)
-    if spec is None or len(spec.args) != len(op.args):
-        raise ValueTextError(f"{op.name} with {len(op.args)} arguments; see fuzz/vocabulary.py")
-    parts = [op.name]
-    for arg, value in zip(spec.args, op.args, strict=True):
+    text = _format_request(op.name, *op.args)
+    return f"{text} => {free_text(op.expect, 'expect')}" if op.expect else text
+
+
+@lru_cache(LINES_KEPT, typed=True)  # True is no number of a program, though it equals 1
+def _format_request(name: str, *args: int) -> str:
+    spec = OPS.get(name)
+    if spec is None or len(spec.args) != len(args):
+        raise ValueTextError(f"{name} with {len(args)} arguments; see fuzz/vocabulary.py")
+    parts = [name]
+    for arg, value in zip(spec.args, args, strict=True):
         if value != arg.default:
             parts.append(f"{arg.name}={format_value(arg, value)}")
-    if op.expect:
-        parts += ["=>", free_text(op.expect, "expect")]
     return " ".join(parts)
 
 
@@ -134,7 +134,8 @@ def _format_lines(program: Program) -> Iterator[str]:
     sections = [(SETUP, program.setup)] if program.setup else []
     for name, ops in sections + [(actor.name, actor.ops) for actor in program.actors]:
         yield f"{name}:"
-        yield from (f"  {_format_op(op)}" for op in ops)
+        for op in ops:
+            yield f"  {_format_op(op)}"
     if program.schedule:
         yield f"{SCHEDULE}:"
     for at in program.schedule:

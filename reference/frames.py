@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference.primitives import RANK_FOLIO, Mutex
+from reference.primitives import RANK_FOLIO, Cpu, Mutex
 
 if TYPE_CHECKING:
     from reference.gmem_types import GmemInode
     from reference.kvm import Kvm
-    from reference.machine import KvmState
 
 
 class Frame:
@@ -35,7 +34,7 @@ class Frame:
         "uptodate",
     )
 
-    def __init__(self, kvm: KvmState, pfn: int) -> None:
+    def __init__(self, cpu: Cpu, pfn: int) -> None:
         self.pfn = pfn
         self.generation = 0  # raised at every free
         self.refs = 0
@@ -47,7 +46,7 @@ class Frame:
         self.anon = False
         self.inode: GmemInode | None = None  # page-cache owner, with
         self.index = 0  # its index in the file
-        self.lock = Mutex(kvm, "folio_lock", RANK_FOLIO)
+        self.lock = Mutex(cpu, "folio_lock", RANK_FOLIO)
 
     def __repr__(self) -> str:
         return f"pfn{self.pfn}.{self.generation}"
@@ -61,7 +60,7 @@ def alloc_page(kvm: Kvm) -> Frame | None:
     if kvm.free_frames:
         frame = kvm.free_frames.pop()
     elif len(kvm.frames) < kvm.frames_max:
-        frame = Frame(kvm, len(kvm.frames))
+        frame = Frame(kvm.cpu, len(kvm.frames))
         kvm.frames.append(frame)
     else:
         return None

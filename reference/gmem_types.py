@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference.primitives import RANK_INVALIDATE, RwLock
+from reference.primitives import RANK_INVALIDATE, Cpu, RwLock
 from reference.uapi import GUEST_MEMFD_FLAG_INIT_SHARED, GUEST_MEMFD_FLAG_MMAP
 
 if TYPE_CHECKING:
     from reference.frames import Frame
-    from reference.machine import KvmState
     from reference.state import MemorySlot
 
 
@@ -18,12 +17,12 @@ class GmemInode:
 
     __slots__ = ("files", "flags", "invalidate_lock", "name", "npages", "pages")
 
-    def __init__(self, kvm: KvmState, name: str, npages: int, flags: int) -> None:
+    def __init__(self, cpu: Cpu, name: str, npages: int, flags: int) -> None:
         self.name = name
         self.npages = npages
         self.flags = flags
         self.pages: dict[int, Frame] = {}
-        self.invalidate_lock = RwLock(kvm, "invalidate_lock", RANK_INVALIDATE)
+        self.invalidate_lock = RwLock(cpu, "invalidate_lock", RANK_INVALIDATE)
         self.files: list[GmemFile] = []
 
     def supports_mmap(self) -> bool:

@@ -54,7 +54,7 @@ def kvm_gmem_create(kvm: Kvm, fd: int, size: int, flags: int) -> int:
         return -ENOMEM
     if fd < 0 or fd in kvm.fds:
         return -EMFILE  # of the program: the name is taken
-    inode = GmemInode(kvm, f"gmem{fd}", size >> PAGE_SHIFT, flags)
+    inode = GmemInode(kvm.cpu, f"gmem{fd}", size >> PAGE_SHIFT, flags)
     kvm.fds[fd] = GmemFile(inode)
     inode.files.append(kvm.fds[fd])
     return 0

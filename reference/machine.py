@@ -5,8 +5,6 @@ Field names are the kernel's (struct kvm, include/linux/kvm_host.h; struct mm_st
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from reference.features import Profile, features_of
 from reference.frames import Frame
 from reference.gmem_types import GmemFile
@@ -19,6 +17,7 @@ from reference.primitives import (
     RANK_MN,
     RANK_SLOTS,
     RANK_SLOTS_ARCH,
+    Cpu,
     Mutex,
     RwLock,
     Task,
@@ -28,16 +27,13 @@ from reference.srcu import RcuWait, Srcu
 from reference.state import INVALID_GPA, GfnToPfnCache, MemorySlot, Memslots, Root, Vcpu
 from reference.uapi import KVM_USER_MEM_SLOTS_ARM64, KVM_USER_MEM_SLOTS_X86
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 class KvmState:
     """struct kvm, the host process that owns it, and physical memory."""
 
     __slots__ = (
         "busy",
-        "current",
+        "cpu",
         "dead",
         "dirty_log_initially_set",
         "fail",
@@ -72,7 +68,6 @@ class KvmState:
         "notifier_zaps",
         "nr_as",
         "nr_memslot_pages",
-        "on_report",
         "pages_4k",
         "pf_fixed",
         "profile",
@@ -83,7 +78,6 @@ class KvmState:
         "srcu",
         "tlb_flush",
         "vcpus",
-        "violations",
         "waiting",
         "watch",
         "x86",
@@ -97,18 +91,16 @@ class KvmState:
         self.has_private_mem = vm == "sw-protected" and self.features["sw_protected_vm"]
         self.nr_as = 2 if self.x86 and not self.has_private_mem else 1
         self.watch = watch
-        self.current = Task("setup", -1)
+        self.cpu = cpu = Cpu(Task("setup", -1))
         self.waiting: dict[Task, Want] = {}  # kept by the scheduler
-        self.violations: dict[tuple[str, str], str] = {}
-        self.on_report: Callable[[str, str, str], None] | None = None
         self.dead = False  # KVM_BUG() happened
         self.mm_dead = False  # exit_mmap() happened
         self.fail: set[str] = set()  # kinds of allocation that fail next
 
         # memslots
-        self.slots_lock = Mutex(self, "slots_lock", RANK_SLOTS)
-        self.slots_arch_lock = Mutex(self, "slots_arch_lock", RANK_SLOTS_ARCH)
-        self.srcu = Srcu(self)
+        self.slots_lock = Mutex(cpu, "slots_lock", RANK_SLOTS)
+        self.slots_arch_lock = Mutex(cpu, "slots_arch_lock", RANK_SLOTS_ARCH)
+        self.srcu = Srcu(cpu)
         self.memslot_sets = [(Memslots(i), Memslots(i)) for i in range(self.nr_as)]
         self.memslots = [sets[0] for sets in self.memslot_sets]
         self.nr_memslot_pages = 0
@@ -116,10 +108,10 @@ class KvmState:
         self.dirty_log_initially_set = False
 
         # MMU notifiers
-        self.mmu_lock = RwLock(self, "mmu_lock", RANK_MMU)
-        self.mn_invalidate_lock = Mutex(self, "mn_invalidate_lock", RANK_MN)
+        self.mmu_lock = RwLock(cpu, "mmu_lock", RANK_MMU)
+        self.mn_invalidate_lock = Mutex(cpu, "mn_invalidate_lock", RANK_MN)
         self.mn_active_invalidate_count = 0
-        self.mn_memslots_update_rcuwait = RcuWait(self, "mn_memslots_update_rcuwait")
+        self.mn_memslots_update_rcuwait = RcuWait(cpu, "mn_memslots_update_rcuwait")
         self.mmu_invalidate_in_progress = 0
         self.mmu_invalidate_seq = 0
         self.mmu_invalidate_range_start = INVALID_GPA
@@ -132,13 +124,13 @@ class KvmState:
         self.mem_attr_array: dict[int, int] = {}
 
         # pfn caches
-        self.gpc_lock = Mutex(self, "gpc_lock", RANK_GPC_LIST)
+        self.gpc_lock = Mutex(cpu, "gpc_lock", RANK_GPC_LIST)
         self.gpc_list: list[GfnToPfnCache] = []
         self.gpcs: dict[int, GfnToPfnCache] = {}
         self.gpc_invalidate_seq = 0
 
         # host process and physical memory
-        self.mmap_lock = RwLock(self, "mmap_lock", RANK_MMAP)
+        self.mmap_lock = RwLock(cpu, "mmap_lock", RANK_MMAP)
         self.fds: dict[int, GmemFile] = {}
         self.frames: list[Frame] = []
         self.free_frames: list[Frame] = []
@@ -156,16 +148,27 @@ class KvmState:
         self.notifier_locks = 0
         self.fault_retries = 0
 
+    @property
+    def current(self) -> Task:
+        """The task that runs."""
+        return self.cpu.current
+
+    @current.setter
+    def current(self, task: Task) -> None:
+        self.cpu.current = task
+
+    @property
+    def violations(self) -> dict[tuple[str, str], str]:
+        """Broken rules: (rule, site) -> the first text of each."""
+        return self.cpu.violations
+
     def report(self, rule: str, site: str, text: str) -> None:
         """Note that a rule is broken at a site; the first text of each pair is kept."""
-        if (rule, site) not in self.violations:
-            self.violations[rule, site] = text
-            if self.on_report is not None:
-                self.on_report(rule, site, text)
+        self.cpu.report(rule, site, text)
 
     def WARN_ON(self, site: str) -> None:  # the kernel's macro keeps its name
         """A WARN of the kernel fired; site is ``function: condition``."""
-        self.report("warn", site, f"WARN in {site}")
+        self.cpu.WARN_ON(site)
 
     def KVM_BUG_ON(self, site: str) -> None:
         """A KVM_BUG: the VM is dead from here on."""

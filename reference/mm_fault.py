@@ -49,7 +49,7 @@ def clear_pte(kvm: Kvm, page: int) -> Frame | None:
 def zero_page(kvm: Kvm) -> Frame:
     """The shared page of zeroes, with a reference (ZERO_PAGE(), mm/memory.c)."""
     if kvm.zero_frame is None:
-        frame = Frame(kvm, -1)
+        frame = Frame(kvm.cpu, -1)
         frame.free = False
         frame.refs = 1
         frame.mapcount = 1  # never the only mapping, so never written in place

@@ -32,6 +32,9 @@ class Observer:
     def attach(self, kvm: Kvm) -> None:
         """The model that will be observed has been made."""
 
+    def detach(self) -> None:
+        """The run has ended: let go of the model, which knows its observer, too."""
+
     def finished(self) -> None:
         """Every operation of the program has ended."""
 

@@ -38,7 +38,7 @@ def gpc_of(kvm: Kvm, number: int) -> GfnToPfnCache:
     """The program's cache with this number; kvm_gpc_init(), virt/kvm/pfncache.c, on first use."""
     gpc = kvm.gpcs.get(number)
     if gpc is None:
-        gpc = kvm.gpcs[number] = GfnToPfnCache(kvm, number)
+        gpc = kvm.gpcs[number] = GfnToPfnCache(kvm.cpu, number)
     return gpc
 
 

@@ -20,6 +20,8 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reference.gmem_types import GmemFile
     from reference.machine import KvmState
 
@@ -66,6 +68,32 @@ class Task:
         return self.name
 
 
+class Cpu:
+    """What runs now, and what went wrong so far: all that a lock knows of the world around it.
+
+    Locks do not know the VM they are part of: they and it would keep each other alive, and every
+    finished run would wait for the garbage collector instead of being freed at once.
+    """
+
+    __slots__ = ("current", "on_report", "violations")
+
+    def __init__(self, current: Task) -> None:
+        self.current = current
+        self.violations: dict[tuple[str, str], str] = {}
+        self.on_report: Callable[[str, str, str], None] | None = None
+
+    def report(self, rule: str, site: str, text: str) -> None:
+        """Note that a rule is broken at a site; the first text of each pair is kept."""
+        if (rule, site) not in self.violations:
+            self.violations[rule, site] = text
+            if self.on_report is not None:
+                self.on_report(rule, site, text)
+
+    def WARN_ON(self, site: str) -> None:  # the kernel's macro keeps its name
+        """A WARN of the kernel fired; site is ``function: condition``."""
+        self.report("warn", site, f"WARN in {site}")
+
+
 class Want:
     """A step boundary that can be passed only while a condition holds."""
 
@@ -104,30 +132,30 @@ class Retry(Want):
 class Mutex:
     """A mutex, or with a rank of FIRST_SPINNING or more, a spinlock."""
 
-    __slots__ = ("kvm", "name", "owner", "rank")
+    __slots__ = ("cpu", "name", "owner", "rank")
 
-    def __init__(self, kvm: KvmState, name: str, rank: int) -> None:
-        self.kvm = kvm
+    def __init__(self, cpu: Cpu, name: str, rank: int) -> None:
+        self.cpu = cpu
         self.name = name
         self.rank = rank
         self.owner: Task | None = None
 
     def lock(self) -> None:
         """Take the lock.  The caller yielded a Want for it just before."""
-        task = self.kvm.current
+        task = self.cpu.current
         if self.owner is not None:
-            self.kvm.report("lockdep", self.name, f"{task} takes a lock that {self.owner} holds")
+            self.cpu.report("lockdep", self.name, f"{task} takes a lock that {self.owner} holds")
         held = task.held
         if held and held[-1].rank >= self.rank:  # in order, the last one has the highest rank
-            _check_order(self.kvm, task, self)
+            _check_order(self.cpu, task, self)
         self.owner = task
         held.append(self)
 
     def unlock(self) -> None:
         """Drop the lock; only its owner may."""
-        task = self.kvm.current
+        task = self.cpu.current
         if self.owner is not task:
-            self.kvm.report("lockdep", self.name, f"{task} drops a lock of {self.owner}")
+            self.cpu.report("lockdep", self.name, f"{task} drops a lock of {self.owner}")
             return
         self.owner = None
         task.held.remove(self)
@@ -145,10 +173,10 @@ class Mutex:
 class RwLock:
     """A reader-writer lock: rwsem below FIRST_SPINNING, rwlock_t from there on."""
 
-    __slots__ = ("kvm", "name", "rank", "readers", "writer")
+    __slots__ = ("cpu", "name", "rank", "readers", "writer")
 
-    def __init__(self, kvm: KvmState, name: str, rank: int) -> None:
-        self.kvm = kvm
+    def __init__(self, cpu: Cpu, name: str, rank: int) -> None:
+        self.cpu = cpu
         self.name = name
         self.rank = rank
         self.writer: Task | None = None
@@ -156,54 +184,54 @@ class RwLock:
 
     def write_lock(self) -> None:
         """Take the lock for writing."""
-        task = self.kvm.current
+        task = self.cpu.current
         if self.writer is not None or self.readers:
-            self.kvm.report("lockdep", self.name, f"{task} write-locks; {self.holders()} has it")
+            self.cpu.report("lockdep", self.name, f"{task} write-locks; {self.holders()} has it")
         held = task.held
         if held and held[-1].rank >= self.rank:  # in order, the last one has the highest rank
-            _check_order(self.kvm, task, self)
+            _check_order(self.cpu, task, self)
         self.writer = task
         task.held.append(self)
 
     def write_unlock(self) -> None:
         """Drop the lock held for writing."""
-        task = self.kvm.current
+        task = self.cpu.current
         if self.writer is not task:
-            self.kvm.report("lockdep", self.name, f"{task} write-unlocks, not its writer")
+            self.cpu.report("lockdep", self.name, f"{task} write-unlocks, not its writer")
             return
         self.writer = None
         task.held.remove(self)
 
     def read_lock(self) -> None:
         """Take the lock for reading."""
-        task = self.kvm.current
+        task = self.cpu.current
         if self.writer is not None:
-            self.kvm.report("lockdep", self.name, f"{task} read-locks; {self.writer} writes")
+            self.cpu.report("lockdep", self.name, f"{task} read-locks; {self.writer} writes")
         held = task.held
         if held and held[-1].rank >= self.rank:  # in order, the last one has the highest rank
-            _check_order(self.kvm, task, self)
+            _check_order(self.cpu, task, self)
         self.readers.append(task)
         task.held.append(self)
 
     def read_unlock(self) -> None:
         """Drop the lock held for reading."""
-        task = self.kvm.current
+        task = self.cpu.current
         if task not in self.readers:
-            self.kvm.report("lockdep", self.name, f"{task} read-unlocks, not a reader")
+            self.cpu.report("lockdep", self.name, f"{task} read-unlocks, not a reader")
             return
         self.readers.remove(task)
         task.held.remove(self)
 
     def downgrade(self) -> None:
         """Turn the write side into a read side (mmap_write_downgrade)."""
-        task = self.kvm.current
+        task = self.cpu.current
         self.writer = None
         self.readers.append(task)
 
     def assert_held_write(self) -> None:
         """lockdep_assert_held_write()."""
-        if self.writer is not self.kvm.current:
-            self.kvm.report("lockdep", self.name, f"{self.kvm.current} needs it held for write")
+        if self.writer is not self.cpu.current:
+            self.cpu.report("lockdep", self.name, f"{self.cpu.current} needs it held for write")
 
     def free(self) -> bool:
         return self.writer is None and not self.readers
@@ -218,14 +246,14 @@ class RwLock:
         return [*self.readers, *([self.writer] if self.writer is not None else [])]
 
 
-def _check_order(kvm: KvmState, task: Task, lock: Mutex | RwLock) -> None:
+def _check_order(cpu: Cpu, task: Task, lock: Mutex | RwLock) -> None:
     """Report a lock taken against the ranks, or a sleeping one taken under a spinning one."""
     for held in task.held:
         if held.rank >= lock.rank:
             if (held.name, lock.name) in TOLERATED_INVERSIONS:
                 continue
             kind = "sleeps under" if lock.rank < FIRST_SPINNING <= held.rank else "after"
-            kvm.report("lockdep", f"{held.name}>{lock.name}", f"{lock.name} {kind} {held.name}")
+            cpu.report("lockdep", f"{held.name}>{lock.name}", f"{lock.name} {kind} {held.name}")
 
 
 class WantMutex(Want):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference.primitives import Task, Want
+from reference.primitives import Cpu, Task, Want
 
 if TYPE_CHECKING:
     from reference.machine import KvmState
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 class Srcu:
     """One SRCU domain: readers never wait; synchronize waits for those that were there."""
 
-    __slots__ = ("kvm", "readers", "sections")
+    __slots__ = ("cpu", "readers", "sections")
 
-    def __init__(self, kvm: KvmState) -> None:
-        self.kvm = kvm
+    def __init__(self, cpu: Cpu) -> None:
+        self.cpu = cpu
         self.readers: dict[Task, int] = {}  # task -> number of its current section
         self.sections = 0
 
     def read_lock(self) -> None:
         """Enter a read-side section; sections of one task nest."""
-        task = self.kvm.current
+        task = self.cpu.current
         if task.srcu_depth == 0:
             self.sections += 1
             self.readers[task] = self.sections
@@ -30,9 +30,9 @@ class Srcu:
 
     def read_unlock(self) -> None:
         """Leave a read-side section."""
-        task = self.kvm.current
+        task = self.cpu.current
         if task.srcu_depth == 0:
-            self.kvm.report("lockdep", "srcu", f"{task} leaves an SRCU section it is not in")
+            self.cpu.report("lockdep", "srcu", f"{task} leaves an SRCU section it is not in")
             return
         task.srcu_depth -= 1
         if task.srcu_depth == 0:
@@ -40,9 +40,9 @@ class Srcu:
 
     def synchronize(self, label: str) -> WantSrcu:
         """What synchronize_srcu() waits for: yield the result."""
-        task = self.kvm.current
+        task = self.cpu.current
         if task.srcu_depth:
-            self.kvm.report("lockdep", "srcu", f"{task} waits for SRCU inside a section")
+            self.cpu.report("lockdep", "srcu", f"{task} waits for SRCU inside a section")
         return WantSrcu(self, dict(self.readers), label)
 
 
@@ -80,10 +80,10 @@ class RcuWait:
     wake-up that nobody sends is found as a deadlock.
     """
 
-    __slots__ = ("kvm", "name", "sleeper", "woken")
+    __slots__ = ("cpu", "name", "sleeper", "woken")
 
-    def __init__(self, kvm: KvmState, name: str) -> None:
-        self.kvm = kvm
+    def __init__(self, cpu: Cpu, name: str) -> None:
+        self.cpu = cpu
         self.name = name
         self.sleeper: Task | None = None
         self.woken = False
@@ -91,8 +91,8 @@ class RcuWait:
     def prepare(self) -> None:
         """prepare_to_rcuwait(): from here on a wake-up is not lost."""
         if self.sleeper is not None:
-            self.kvm.WARN_ON("rcuwait: a second waiter")
-        self.sleeper = self.kvm.current
+            self.cpu.WARN_ON("rcuwait: a second waiter")
+        self.sleeper = self.cpu.current
         self.woken = False
 
     def finish(self) -> None:

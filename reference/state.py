@@ -13,6 +13,7 @@ from reference.gmem_types import GmemFile
 from reference.primitives import (
     RANK_GPC,
     RANK_GPC_REFRESH,
+    Cpu,
     Mutex,
     RwLock,
     Steps,
@@ -26,8 +27,6 @@ from reference.uapi import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from reference.machine import KvmState
 
 INVALID_GPA = -1  # an mmu_invalidate_range_{start,end} that holds no range
 
@@ -281,10 +280,10 @@ class GfnToPfnCache:
         "valid",
     )
 
-    def __init__(self, kvm: KvmState, gpc_id: int) -> None:
+    def __init__(self, cpu: Cpu, gpc_id: int) -> None:
         self.id = gpc_id
-        self.refresh_lock = Mutex(kvm, "gpc.refresh_lock", RANK_GPC_REFRESH)
-        self.lock = RwLock(kvm, "gpc.lock", RANK_GPC)
+        self.refresh_lock = Mutex(cpu, "gpc.refresh_lock", RANK_GPC_REFRESH)
+        self.lock = RwLock(cpu, "gpc.lock", RANK_GPC)
         self.active = False
         self.valid = False
         self.listed = False

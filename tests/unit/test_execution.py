@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from fuzz.execution import End, Execution, HarnessError, Plan, Run
@@ -182,3 +184,22 @@ def test_a_crash_of_the_model_is_a_harness_error_that_says_where(
     monkeypatch.setattr(Kvm, "do_munmap", broken)
     with pytest.raises(HarnessError, match=r"KeyError in vmm0\[0\] at do_munmap.boom"):
         run(HEADER + "vmm0:\n  munmap hva=A len=1p\n")
+
+
+def test_a_run_that_nobody_keeps_is_freed_without_the_garbage_collector() -> None:
+    text = HEADER + GMEM_SLOT + "vcpu0:\n  read gfn=0\nvmm0:\n  munmap hva=A len=4p\n"
+    gc.collect()
+    gc.disable()
+    try:
+        before = machines()
+        kept = run(text)
+        assert machines() == before + 1
+        del kept
+        assert machines() == before
+    finally:
+        gc.enable()
+
+
+def machines() -> int:
+    """How many models there are in memory."""
+    return sum(isinstance(thing, Kvm) for thing in gc.get_objects())

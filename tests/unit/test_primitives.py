@@ -58,7 +58,7 @@ def test_taking_locks_in_rank_order_is_fine(kvm: Kvm) -> None:
 
 
 def test_the_one_inversion_that_the_kernel_has_is_tolerated(kvm: Kvm) -> None:
-    folio, invalidate = Mutex(kvm, "folio_lock", 50), RwLock(kvm, "invalidate_lock", 40)
+    folio, invalidate = Mutex(kvm.cpu, "folio_lock", 50), RwLock(kvm.cpu, "invalidate_lock", 40)
     folio.lock()
     invalidate.read_lock()
     assert kvm.violations == {}
