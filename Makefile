@@ -2,8 +2,7 @@
 
 PYTHON  ?= python3
 SECONDS ?= 60
-SEED    ?= $(shell date +%s)
-OUT     ?= findings
+OUT     ?= campaign
 
 BIN   := .venv/bin
 # A copy of the pyproject.toml that .venv was made from.
@@ -14,7 +13,7 @@ STAMP := .venv/pyproject.toml
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
-	@echo 'variables: PYTHON=$(PYTHON) SECONDS=$(SECONDS) SEED=$(SEED) OUT=$(OUT)'
+	@echo 'variables: PYTHON=$(PYTHON) SECONDS=$(SECONDS) OUT=$(OUT) FUZZ=$(FUZZ)'
 
 venv: $(STAMP) ## make .venv with everything in it
 
@@ -31,16 +30,16 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' && \
 	cp pyproject.toml $@
 
-# Exit code 1 says that findings were found, which is what this job is for.  A Python that dies
-# early exits with 1 too, so a finding must be there.
-fuzz: venv ## fuzz for SECONDS, from SEED if given; keep findings in OUT
+# Exit code 1 says that findings were made, which is what this job is for.  A Python that dies
+# early exits with 1 too, so a finding must be there.  FUZZ holds further options, such as
+# FUZZ="-j 1 --profile 'v7.2 arm64'".
+fuzz: venv ## fuzz for SECONDS; the campaign is kept in OUT, and the next run goes on with it
 	@status=0; \
-	$(BIN)/gmemdiff random --seconds $(SECONDS) --seed $(SEED) --out $(OUT) || status=$$?; \
-	if [ $$status = 1 ] && [ -z "$$(ls -A $(OUT) 2>/dev/null)" ]; then status=70; fi; \
+	$(BIN)/gmemdiff fuzz -w $(OUT) --max-total-time $(SECONDS) $(FUZZ) || status=$$?; \
+	if [ $$status = 1 ] && [ -z "$$(ls -A $(OUT)/findings 2>/dev/null)" ]; then status=70; fi; \
 	case $$status in \
-	  0) ;; \
-	  1) echo "findings are kept in $(OUT)/" ;; \
-	  *) echo "gmemdiff random failed with exit code $$status, which is no finding" >&2; exit $$status ;; \
+	  0|1) ;; \
+	  *) echo "gmemdiff fuzz failed with exit code $$status, which is no finding" >&2; exit $$status ;; \
 	esac
 
 test: venv ## run the tests

@@ -142,16 +142,16 @@ def content_name(data: bytes) -> str:
 
 
 def write_whole(path: Path, data: bytes | str) -> None:
-    """Write a file so that it is there whole or not at all, also after a power cut.
+    """Write a file so that it is there whole or not at all, whoever is killed meanwhile.
 
-    Raises OSError, having removed what it had begun.
+    Not synced to the disk: that can take a second on a busy machine, for every hit of a worker.
+    After a power cut the last files may be empty, which the next resume repairs; findings
+    themselves are synced (fuzz/folder.py).  Raises OSError, having removed what it had begun.
     """
     young = path.with_name(f"{YOUNG}{path.name}.{os.getpid()}")
     try:
         with young.open("wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
         young.replace(path)
     except OSError:
         young.unlink(missing_ok=True)

@@ -8,7 +8,6 @@ program it was.
 from __future__ import annotations
 
 import mmap
-import os
 import struct
 from pathlib import Path
 from typing import Final
@@ -25,8 +24,6 @@ class Pulse:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             file.truncate(SIZE)
-            file.flush()
-            os.fsync(file.fileno())
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), SIZE)
         self.executions = 0
