@@ -16,7 +16,15 @@ from fuzz.execution import HarnessError
 from fuzz.finding import Kind
 from fuzz.judge import BOTH, UNSETTLED, Judgement, judge
 from fuzz.overlay import Model
-from fuzz.shrink.predicates import SEARCHES_MAX, Confirmed, Shows, settled_as
+from fuzz.shrink.predicates import (
+    OPEN_RUNS,
+    OPEN_SEARCHES_MAX,
+    QUICK_RUNS,
+    SEARCHES_MAX,
+    Confirmed,
+    Shows,
+    settled_as,
+)  # fmt: skip
 from fuzz.shrink.runner import Shrunk, shrink
 from fuzz.vocabulary import Program
 from reference.features import Profile
@@ -34,6 +42,7 @@ class Task:
     patched: Model
     runs_max: int
     profiles: tuple[Profile, ...] = ()  # that a smaller program may move to; empty: all
+    again: bool = True  # try again with searches when the quick look let the shrinker slip
 
     @property
     def shown(self) -> tuple[Kind, ...]:
@@ -68,16 +77,27 @@ def reduce(program: Program, task: Task) -> Reduced | None:
     shows = Shows(task.shown, task.reference, task.patched)
     small = shrink(bare, shows, SHRINK_ATTEMPTS, task.profiles)
     judgement, found = _judged(small.program, task)
-    if not task.accepts(found):
-        confirmed = Confirmed(shows, task.seen_as if task.kind.side == UNSETTLED else task.kind)
-        last = _last_right([bare, *small.chain], confirmed.settled)
-        small = shrink(last, confirmed, SHRINK_ATTEMPTS, task.profiles)
-        small.minimal = small.minimal and confirmed.searches < SEARCHES_MAX
-        judgement, found = _judged(small.program, task)
+    if not task.accepts(found) and task.again:
+        again = _again([bare, *small.chain], task, shows)
+        judgement_again, found_again = _judged(again.program, task)
+        if task.accepts(found_again) or found is None:
+            small, judgement, found = again, judgement_again, found_again
     if found is None or not (task.accepts(found) or task.kind.side == UNSETTLED):
         return None
     others = tuple(sorted(shows.others.items(), key=lambda item: item[0].fingerprint))
     return Reduced(judgement, found, small, others, tuple(shows.crashed))
+
+
+def _again(chain: Sequence[Program], task: Task, shows: Shows) -> Shrunk:
+    """Shrink once more from the last program of a chain that was right, searching each time."""
+    if task.kind.side == UNSETTLED:
+        confirmed = Confirmed(shows, task.seen_as, OPEN_SEARCHES_MAX, OPEN_RUNS)
+    else:
+        confirmed = Confirmed(shows, task.kind, SEARCHES_MAX, QUICK_RUNS)
+    last = _last_right(chain, confirmed.settled)
+    small = shrink(last, confirmed, SHRINK_ATTEMPTS, task.profiles)
+    small.minimal = small.minimal and confirmed.searches < confirmed.searches_max
+    return small
 
 
 def _judged(program: Program, task: Task) -> tuple[Judgement, Kind | None]:

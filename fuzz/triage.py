@@ -16,7 +16,7 @@ from typing import Any, Final
 from fuzz import edit
 from fuzz.execution import HarnessError
 from fuzz.finding import Finding, Kind, kinds_of
-from fuzz.judge import REFERENCE_ONLY, Judgement, Verdict, judge, suspicious
+from fuzz.judge import REFERENCE_ONLY, UNSETTLED, Judgement, Verdict, judge, suspicious
 from fuzz.overlay import Model
 from fuzz.reduce import Reduced, Task, reduce
 from fuzz.search import RUNS_MAX
@@ -29,6 +29,8 @@ FORMAT: Final = 1
 # Kinds that so far were only drift are looked at this often, then every so many times.
 DRIFT_LOOKS: Final = 12
 DRIFT_STRIDE: Final = 8
+# What the first look left open, and what came to nothing so often, gets no dear second try.
+OPEN_LOOKS: Final = 2
 
 
 @dataclass(slots=True)
@@ -122,7 +124,16 @@ class Triage:
             if kind == seen_as:
                 memory.same.add(seen_as)
             return FollowUp(seen_as, kind, inconclusive=first.verdict is Verdict.INCONCLUSIVE)
-        task = Task(seen_as, kind, self.reference, self.patched, self.runs_max, self.profiles)
+        open_often = kind.side == UNSETTLED and memory.vain[seen_as] >= OPEN_LOOKS
+        task = Task(
+            seen_as,
+            kind,
+            self.reference,
+            self.patched,
+            self.runs_max,
+            self.profiles,
+            not open_often,
+        )
         reduced = reduce(program, task)
         if reduced is None:  # nothing smaller shows it: keep it as it is
             judgement = judge(program, self.reference, self.patched, self.runs_max)

@@ -20,6 +20,9 @@ from fuzz.vocabulary import Program
 
 QUICK_RUNS: Final = 500
 SEARCHES_MAX: Final = 60
+# A kind that the first look left open is mostly drift in a large program: that gets less.
+OPEN_SEARCHES_MAX: Final = 20
+OPEN_RUNS: Final = 200
 
 
 def settled_kinds(judgement: Judgement) -> list[Kind]:
@@ -63,19 +66,21 @@ class Shows:
 class Confirmed:
     """A predicate that asks the quick look first, and then searches: the side must hold, too."""
 
-    def __init__(self, shows: Shows, kind: Kind) -> None:
+    def __init__(self, shows: Shows, kind: Kind, searches_max: int, runs_max: int) -> None:
         self.shows = shows
+        self.searches_max = searches_max
+        self.runs_max = runs_max  # of one search
         self.sides = (kind.side, UNSETTLED)
         self.searches = 0
 
     def __call__(self, program: Program) -> bool:
-        if not self.shows(program) or self.searches >= SEARCHES_MAX:
+        if not self.shows(program) or self.searches >= self.searches_max:
             return False
         self.searches += 1
         return self.settled(program)
 
     def settled(self, program: Program) -> bool:
         """Whether a small search leaves the kind as it is."""
-        judgement = judge(program, self.shows.reference, self.shows.patched, QUICK_RUNS)
+        judgement = judge(program, self.shows.reference, self.shows.patched, self.runs_max)
         found = settled_as(self.shows.kinds[0], judgement)
         return found is not None and found.side in self.sides

@@ -140,10 +140,30 @@ def _moved(program: Program, used: dict[str, dict[int, Arg]]) -> Iterator[Progra
                 if shift:
                     yield _mapped(program, {"hva": {v: v - shift for v in inside}})
     yield from _moved_pages(program, used)
+    yield from _moved_along(program, used)
     offsets = used.get("offset", {})
     lowest = min(offsets, default=0) // PAGE * PAGE
     if lowest > 0:
         yield _mapped(program, {"offset": {v: v - lowest for v in offsets}})
+
+
+def _moved_along(program: Program, used: dict[str, dict[int, Arg]]) -> Iterator[Program]:
+    """Guest pages and the user pages behind them further down; a slot stays where it starts."""
+    gfns, gpas, hvas = (
+        sorted(used.get(sort, ())) for sort in ("guest page", "guest address", "hva")
+    )
+    pages = {*gfns, *(gpa // PAGE for gpa in gpas), *(hva % AREA // PAGE for hva in hvas)}
+    lowest = min((page for page in pages if page), default=0)
+    for down in dict.fromkeys((lowest // 512 * 512, lowest // 8 * 8, lowest)):
+        if down:
+            yield _mapped(
+                program,
+                {
+                    "guest page": {v: v - down for v in gfns if v >= down},
+                    "guest address": {v: v - down * PAGE for v in gpas if v >= down * PAGE},
+                    "hva": {v: v - down * PAGE for v in hvas if v % AREA >= down * PAGE},
+                },
+            )
 
 
 def _moved_pages(program: Program, used: dict[str, dict[int, Arg]]) -> Iterator[Program]:
