@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from tools.campaign.start import campaign_model
 from tools.campaign.status import current, lately
 from tools.campaign.store import recent_events
 from tools.campaign.totals import campaign_totals
+from tools.campaign.triage_now import drain, rejudge
 from tools.campaign.words import ago, event_line, line, summary, to_json
 from tools.commands.fuzzing import accept_option, reasons, root_option, told_repair
 from tools.commands.options import json_option
@@ -141,14 +141,13 @@ def triage(root: Path, again: bool, accept: Path | None, as_json: bool) -> int:
 
     Exit code: 0 no finding, 1 a finding that is not accepted.
     """
-    triager = import_module("tools.campaign.triager")
     settings, layout = load_settings(root), Layout(root)
     accepted = reasons(load_accepted(accept))
     with Lock(layout, "triage"):
         told_repair(layout)
-        triager.drain(layout, settings, _progress("programs judged"))
-        if again:
-            triager.rejudge(layout, settings, _progress("findings judged again"))
+        drain(layout, settings, _progress("programs judged"))
+        for text in rejudge(layout, settings) if again else ():
+            click.echo(text, err=as_json)
         snapshot = current(layout, settings, accepted, time.time())
         with suppress(OSError):
             keep_counts(layout, campaign_totals(layout).seen)
