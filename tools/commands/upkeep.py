@@ -18,6 +18,7 @@ from tools.campaign.layout import Layout, write_whole
 from tools.campaign.listing import keep_counts
 from tools.campaign.lock import Lock, holder
 from tools.campaign.settings import CampaignError, load_settings
+from tools.campaign.snapshot import ENDED
 from tools.campaign.start import campaign_model
 from tools.campaign.status import current, lately
 from tools.campaign.store import recent_events
@@ -50,8 +51,10 @@ def status(root: Path, accept: Path | None, as_json: bool) -> int:
         return exits.CLEAN
     if pid is None:
         click.echo("state:      not running")
+    elif snapshot.state == ENDED:
+        click.echo(f"state:      process {pid} uses it, for triage or cmin, or has just started")
     else:
-        click.echo(f"state:      running as process {pid or 'unknown'}; {line(snapshot)}")
+        click.echo(f"state:      running as process {pid}; {line(snapshot)}")
     for text in summary(snapshot):
         click.echo(text)
     now = snapshot.now
@@ -148,9 +151,9 @@ def triage(root: Path, again: bool, accept: Path | None, as_json: bool) -> int:
         drain(layout, settings, _progress("programs judged"))
         for text in rejudge(layout, settings) if again else ():
             click.echo(text, err=as_json)
-        snapshot = current(layout, settings, accepted, time.time())
         with suppress(OSError):
             keep_counts(layout, campaign_totals(layout).seen)
+    snapshot = current(layout, settings, accepted, time.time())
     if as_json:
         click.echo(json.dumps(to_json(snapshot), indent=2, ensure_ascii=False))
     else:
