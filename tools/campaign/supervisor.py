@@ -76,13 +76,15 @@ class Supervisor:
         self.gatherer = Gatherer(layout, settings, session.accepted)
         self.recorder = Recorder(layout, self.disk, session.command_line)
         root = layout.root.absolute()
-        self.triager = Slot("triage", session.triager(root), layout.triager_log, timing, self.tell)
+        self.triager = Slot(
+            "triage", session.triager(root), layout.triager_log, timing, self.tell, self.disk.room
+        )
         self.triager.grace = timing.drain + timing.stop
         self.slots: list[Slot] = [self.triager]
         self.workers = [
             WorkerSlot(
                 number, session.worker(root, number), layout, settings, self.totals, timing,
-                self.tell,
+                self.tell, self.disk.room,
             )
             for number in range(session.jobs)
         ]  # fmt: skip
