@@ -98,6 +98,7 @@ class Supervisor:
         self.started = wall()
         self.run_time_before = run_time_before(layout)
         self.before = campaign_totals(layout, self.totals)
+        self.errors_before = self.gatherer.snapshot(self.started, self.totals).errors
 
     def run(self, repaired: list[str]) -> Outcome:
         """Run until a limit is reached or somebody wants it to end."""
@@ -186,7 +187,7 @@ class Supervisor:
         return Outcome(
             snapshot=last,
             executions=max(0, last.executions - self.before.executions),
-            errors=max(0, last.errors - self.before.errors),
+            errors=max(0, last.errors - self.errors_before),
             gave_up=tuple(self.gave_up),
             interrupted=self.interrupts.count > 0,
             refused=any(slot.refused for slot in self.slots),
