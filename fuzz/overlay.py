@@ -174,8 +174,9 @@ def line_in_overlay(model: type[Kvm], error: BaseException) -> str:
 def _line_in(error: BaseException, path: Path | str) -> int:
     """The last line of a file that an error passed through; 0 for none."""
     line, traceback = 0, error.__traceback__
+    names = (str(path), str(Path(path).absolute()))  # Python makes the names of modules absolute
     while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == str(path):
+        if traceback.tb_frame.f_code.co_filename in names:
             line = traceback.tb_lineno
         traceback = traceback.tb_next
     return line

@@ -6,6 +6,8 @@ import errno
 import json
 import resource
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,20 @@ def test_the_ballast_goes_first_and_comes_back_when_there_is_room(
     assert not disk.full
     assert told == [DISK_FULL, DISK_FREE]
     assert disk.guard(lambda: None)
+
+
+def test_a_full_log_never_stops_the_process_that_writes_it(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from tools.campaign.lossy import lossy_output\n"
+        "lossy_output()\n"
+        "print('x' * 100_000)\n"
+        "print('y', file=sys.stderr, flush=True)\n"
+        "open(sys.argv[1], 'w').write('done')\n"
+    )
+    with open("/dev/full", "w") as full:
+        status = subprocess.call(
+            [sys.executable, "-c", code, str(tmp_path / "end")], stdout=full, stderr=full
+        )
+    assert status == 0
+    assert (tmp_path / "end").read_text() == "done"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.overlay import OverlayError, known_models, load_model, rewrite
+from fuzz.overlay import OverlayError, known_models, line_in_overlay, load_model, rewrite
 from reference import mmu_notifier
 from reference.kvm import Kvm
 from tools.cli import main
@@ -132,3 +132,14 @@ def test_every_model_that_comes_with_the_project_loads_and_says_what_it_is() -> 
         model = load_model(name)
         assert model.summary, name
         assert model.replaced or name == "stock", name
+
+
+def test_a_crash_is_the_users_also_when_the_file_was_named_without_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "def child_exit(kvm):\n    return 1 // 0\n")
+    monkeypatch.chdir(tmp_path)
+    model = load_model("mine.py")
+    with pytest.raises(ZeroDivisionError) as caught:
+        model.kvm.child_exit(None)  # type: ignore[arg-type]
+    assert line_in_overlay(model.kvm, caught.value) == "mine.py:2"

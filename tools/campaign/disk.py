@@ -13,11 +13,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from tools.campaign.layout import YOUNG, Layout
-from tools.campaign.slot import Tell
-from tools.campaign.snapshot import DISK_FREE, DISK_FULL
+from tools.campaign.layout import YOUNG, Layout, write_whole
+from tools.campaign.snapshot import DISK_FREE, DISK_FULL, Tell
 
 BALLAST: Final = 1 << 20
+PROBE: Final = 4096  # bytes; one block is what a small file needs
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -39,6 +39,16 @@ class Disk:
             self._trouble(error)
             return False
         return True
+
+    def room(self) -> bool:
+        """Whether a small file can be written now: asked before somebody is blamed for silence."""
+        return not self.full and self.guard(self._probe)
+
+    def _probe(self) -> None:
+        try:
+            write_whole(self.layout.root / "probe", bytes(PROBE))
+        finally:
+            (self.layout.root / "probe").unlink(missing_ok=True)
 
     def tick(self, now: float) -> None:
         """Make the ballast when it is missing; with that done there is room again."""

@@ -41,7 +41,8 @@ class Gatherer:
             steps=totals.steps,
             hits=totals.hits,
             inconclusive=totals.inconclusive,
-            errors=totals.errors,
+            # A worker that dies may not have counted its last one.
+            errors=max(totals.errors, count_files(layout.errors, PROGRAM_SUFFIX)),
             corpus=count_files(layout.corpus),
             lines=totals.lines,
             lines_total=totals.lines_total,

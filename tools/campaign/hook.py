@@ -16,8 +16,7 @@ from pathlib import Path
 
 from tools.campaign.process import status_text
 from tools.campaign.settings import CampaignError
-from tools.campaign.slot import Tell
-from tools.campaign.snapshot import HOOK_FAILED, FindingView
+from tools.campaign.snapshot import HOOK_FAILED, FindingView, Tell
 
 
 def split_command(text: str) -> list[str]:

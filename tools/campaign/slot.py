@@ -6,23 +6,17 @@ A slot is told the time once a tick and does at most one thing then; nothing her
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from tools import exits
 from tools.campaign.process import Child, log_tail, status_text, trim_log
-from tools.campaign.snapshot import GAVE_UP, TRIAGER_DIED
+from tools.campaign.snapshot import GAVE_UP, TRIAGER_DIED, Tell
 from tools.campaign.watch import Backoff
 
 TAIL_LINES: Final = 12
-
-
-class Tell(Protocol):
-    """Takes an event: what kind, and a sentence."""
-
-    def __call__(self, kind: str, text: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +32,7 @@ class Timing:
     drain: float = 20.0  # for triage to finish what is in the queue
     hook: float = 60.0  # for the command run on a finding
     ballast: float = 30.0  # between attempts to make the ballast again
+    room: float = 5.0  # before a process that died of a full disk is started again
 
     def backoff(self) -> Backoff:
         """The decisions on starting again, with these numbers."""
@@ -50,13 +45,20 @@ class Slot:
     died_kind: str = TRIAGER_DIED
 
     def __init__(
-        self, name: str, command: Sequence[str], log: Path, timing: Timing, tell: Tell
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        timing: Timing,
+        tell: Tell,
+        room: Callable[[], bool],
     ) -> None:
         self.name = name
         self.command = command
         self.log = log
         self.timing = timing
         self.tell = tell
+        self.room = room  # whether the disk takes a small file
         self.backoff = timing.backoff()
         self.child: Child | None = None
         self.starts = 0
@@ -149,6 +151,10 @@ class Slot:
             self._schedule(now, lived, status_text(status) + note)
 
     def _schedule(self, now: float, lived: float, why: str) -> None:
+        if lived < self.timing.early and not self.room():
+            self.start_at = now + self.timing.room
+            self.tell(self.died_kind, f"{self.name} ended ({why}) with the disk full; it waits")
+            return
         delay = self.backoff.died(lived)
         self.start_at = now + delay
         if not self.backoff.hopeless:

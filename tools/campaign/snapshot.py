@@ -133,6 +133,12 @@ class Snapshot:
         return counts
 
 
+class Tell(Protocol):
+    """Takes what happened: a kind of event, and a sentence."""
+
+    def __call__(self, kind: str, text: str) -> None: ...
+
+
 class View(Protocol):
     """Is shown a campaign while it runs."""
 

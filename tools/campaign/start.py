@@ -31,12 +31,12 @@ class Wanted:
 
     def changes(self) -> dict[str, Any]:
         """The settings that were given, overlays aside."""
-        ops = self.ops or (None, None)
+        low, high = self.ops or (None, None)
         given = {
             "profiles": self.profiles,
             "seed": self.seed,
-            "ops_min": ops[0],
-            "ops_max": ops[1],
+            "ops_min": low,
+            "ops_max": high,
             "budget": self.budget,
             "hang_seconds": self.hang_seconds,
             "memory_mb": self.memory_mb,
@@ -73,9 +73,10 @@ def open_settings(layout: Layout, wanted: Wanted) -> Settings:
     if not layout.settings.exists():
         return _new(layout, wanted)
     settings = load_settings(layout.root)
-    for name, value in wanted.changes().items():
-        if getattr(settings, name) != value:
-            raise _differs(layout, name, getattr(settings, name), value)
+    given_options = _options(replace(settings, **wanted.changes()))
+    for option, mine in _options(settings).items():
+        if given_options[option] != mine:
+            raise _differs(layout, option, mine, given_options[option])
     for side in OVERLAYS:
         given, mine = getattr(wanted, side), getattr(settings, side)
         if given is not None and not _same_model(layout, given, mine):
@@ -135,19 +136,23 @@ def _same_model(layout: Layout, given: str, mine: str) -> bool:
         return False
 
 
-def _differs(layout: Layout, name: str, mine: object, given: object) -> CampaignError:
-    option = {"ops_min": "ops", "ops_max": "ops", "profiles": "profile"}.get(name, name)
-    option = option.replace("_", "-")
+def _options(settings: Settings) -> dict[str, str]:
+    """The settings as one writes them on the command line, overlays aside."""
+    return {
+        "profile": ", ".join(settings.profiles) or "for all",
+        "seed": str(settings.seed),
+        "ops": f"{settings.ops_min}..{settings.ops_max}",
+        "budget": str(settings.budget),
+        "hang-seconds": f"{settings.hang_seconds:g}",
+        "memory-mb": str(settings.memory_mb),
+    }
+
+
+def _differs(layout: Layout, option: str, mine: str, given: str) -> CampaignError:
     note = ""
-    if mine == given or (str(mine).endswith(".py") and str(given).endswith(".py")):
+    if mine.endswith(".py") and given.endswith(".py"):
         note = " (its copy of then differs from the file of now)"
     return CampaignError(
-        f"{layout.root}: this campaign has --{option} {_text(mine)}, not {_text(given)}{note}; "
+        f"{layout.root}: this campaign has --{option} {mine}, not {given}{note}; "
         f"leave --{option} out to go on with it, or start another one with another -w"
     )
-
-
-def _text(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(str(each) for each in value) or "for all"
-    return str(value)

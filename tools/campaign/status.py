@@ -26,7 +26,8 @@ def current(layout: Layout, settings: Settings, accepted: Accepted, now: float) 
     base = Gatherer(layout, settings, accepted).snapshot(now)
     last = last_line(layout.stats)
     updated, started = _number(last, "last_update"), _number(last, "start_time")
-    running = holder(layout) is not None
+    # triage and cmin hold the lock as well, but fuzz nothing
+    running = holder(layout) == last.get("fuzzer_pid", 0)
     until = now if running else updated
     return replace(
         base,

@@ -76,13 +76,15 @@ class Supervisor:
         self.gatherer = Gatherer(layout, settings, session.accepted)
         self.recorder = Recorder(layout, self.disk, session.command_line)
         root = layout.root.absolute()
-        self.triager = Slot("triage", session.triager(root), layout.triager_log, timing, self.tell)
+        self.triager = Slot(
+            "triage", session.triager(root), layout.triager_log, timing, self.tell, self.disk.room
+        )
         self.triager.grace = timing.drain + timing.stop
         self.slots: list[Slot] = [self.triager]
         self.workers = [
             WorkerSlot(
                 number, session.worker(root, number), layout, settings, self.totals, timing,
-                self.tell,
+                self.tell, self.disk.room,
             )
             for number in range(session.jobs)
         ]  # fmt: skip
@@ -96,6 +98,7 @@ class Supervisor:
         self.started = wall()
         self.run_time_before = run_time_before(layout)
         self.before = campaign_totals(layout, self.totals)
+        self.errors_before = self.gatherer.snapshot(self.started, self.totals).errors
 
     def run(self, repaired: list[str]) -> Outcome:
         """Run until a limit is reached or somebody wants it to end."""
@@ -184,7 +187,7 @@ class Supervisor:
         return Outcome(
             snapshot=last,
             executions=max(0, last.executions - self.before.executions),
-            errors=max(0, last.errors - self.before.errors),
+            errors=max(0, last.errors - self.errors_before),
             gave_up=tuple(self.gave_up),
             interrupted=self.interrupts.count > 0,
             refused=any(slot.refused for slot in self.slots),

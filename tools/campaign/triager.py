@@ -34,6 +34,8 @@ from fuzz.vocabulary import Program
 from tools import exits
 from tools.campaign.hangs import HangJudge
 from tools.campaign.layout import PROGRAM_SUFFIX, YOUNG, Layout, content_name, write_whole
+from tools.campaign.lossy import lossy_output
+from tools.campaign.orphans import die_with_parent
 from tools.campaign.patience import patiently
 from tools.campaign.settings import CampaignError, Settings, load_settings
 from tools.campaign.shelf import (
@@ -201,6 +203,8 @@ def read_program(path: Path) -> Program:
 @click.option("--drain-seconds", type=click.FloatRange(min=0), default=DRAIN_SECONDS)
 def main(directory: Path, drain_seconds: float) -> None:
     """Follow up what the workers of the campaign in DIR queue, until it ends."""
+    die_with_parent()
+    lossy_output()
     try:
         settings = load_settings(directory)
         layout = Layout(directory)

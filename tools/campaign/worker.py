@@ -21,6 +21,7 @@ from fuzz.target import LIBFUZZER_OPTIONS, Target, fuzz
 from tools import exits
 from tools.campaign.layout import Layout
 from tools.campaign.ledger import Ledger
+from tools.campaign.lossy import lossy_output
 from tools.campaign.orphans import die_with_parent
 from tools.campaign.pulse import Pulse
 from tools.campaign.settings import CampaignError, Settings, load_settings
@@ -103,6 +104,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m tools.campaign.worker DIR N", file=sys.stderr)
         return exits.BAD_INPUT
     die_with_parent()
+    lossy_output()
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
     layout, number = Layout(Path(arguments[0]).resolve()), int(arguments[1])

@@ -7,24 +7,21 @@ process would write its pulse over it.
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from tools.campaign.inputs import keep_input, out_of_corpus
-from tools.campaign.layout import Layout, write_whole
+from tools.campaign.layout import Layout
 from tools.campaign.process import log_size, log_tail, status_text
 from tools.campaign.pulse import read_pulse
 from tools.campaign.rate import Rate
 from tools.campaign.settings import Settings
-from tools.campaign.slot import Slot, Tell, Timing
-from tools.campaign.snapshot import WORKER_DIED, WORKER_HUNG, WORKER_REPLACED, WorkerView
+from tools.campaign.slot import Slot, Timing
+from tools.campaign.snapshot import WORKER_DIED, WORKER_HUNG, WORKER_REPLACED, Tell, WorkerView
 from tools.campaign.totals import Totals, fold, read_stats
 from tools.campaign.watch import Watch
-
-PROBE: Final = 4096  # bytes; one block is what a small file needs
 
 
 @dataclass(slots=True)
@@ -50,9 +47,10 @@ class WorkerSlot(Slot):
         totals: Totals,
         timing: Timing,
         tell: Tell,
+        room: Callable[[], bool],
     ) -> None:
         self.folder = layout.worker(number)
-        super().__init__(f"worker {number}", command, self.folder / "log", timing, tell)
+        super().__init__(f"worker {number}", command, self.folder / "log", timing, tell, room)
         self.number = number
         self.layout = layout
         self.settings = settings
@@ -130,23 +128,15 @@ class WorkerSlot(Slot):
             super()._watch(now)
 
     def _excused(self, now: float) -> bool:
-        """Whether there is a reason for its silence.  Raises OSError when the disk is full.
+        """Whether there is a reason for its silence.
 
-        A worker that waits for room on the disk may have none to say so, hence the attempt.
+        A worker that waits for room on the disk may have none to say so, hence the question.
         """
         assert self.child is not None
         waits = bool(read_stats(self.layout, self.number).get("waiting"))
-        if waits or self.child.suspended():
+        if waits or self.child.suspended() or not self.room():
             self.watch.excuse(now)
             return True
-        probe = self.folder / "probe"
-        try:
-            write_whole(probe, bytes(PROBE))
-        except OSError:
-            self.watch.excuse(now)
-            raise
-        finally:
-            probe.unlink(missing_ok=True)
         return False
 
     def _ended(self, now: float, status: int) -> None:

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +18,12 @@ from tools.campaign.layout import Layout, write_whole
 from tools.campaign.listing import keep_counts
 from tools.campaign.lock import Lock, holder
 from tools.campaign.settings import CampaignError, load_settings
+from tools.campaign.snapshot import ENDED
 from tools.campaign.start import campaign_model
 from tools.campaign.status import current, lately
 from tools.campaign.store import recent_events
 from tools.campaign.totals import campaign_totals
+from tools.campaign.triage_now import drain, rejudge
 from tools.campaign.words import ago, event_line, line, summary, to_json
 from tools.commands.fuzzing import accept_option, reasons, root_option, told_repair
 from tools.commands.options import json_option
@@ -50,8 +51,10 @@ def status(root: Path, accept: Path | None, as_json: bool) -> int:
         return exits.CLEAN
     if pid is None:
         click.echo("state:      not running")
+    elif snapshot.state == ENDED:
+        click.echo(f"state:      process {pid} uses it, for triage or cmin, or has just started")
     else:
-        click.echo(f"state:      running as process {pid or 'unknown'}; {line(snapshot)}")
+        click.echo(f"state:      running as process {pid}; {line(snapshot)}")
     for text in summary(snapshot):
         click.echo(text)
     now = snapshot.now
@@ -141,17 +144,16 @@ def triage(root: Path, again: bool, accept: Path | None, as_json: bool) -> int:
 
     Exit code: 0 no finding, 1 a finding that is not accepted.
     """
-    triager = import_module("tools.campaign.triager")
     settings, layout = load_settings(root), Layout(root)
     accepted = reasons(load_accepted(accept))
     with Lock(layout, "triage"):
         told_repair(layout)
-        triager.drain(layout, settings, _progress("programs judged"))
-        if again:
-            triager.rejudge(layout, settings, _progress("findings judged again"))
-        snapshot = current(layout, settings, accepted, time.time())
+        drain(layout, settings, _progress("programs judged"))
+        for text in rejudge(layout, settings) if again else ():
+            click.echo(text, err=as_json)
         with suppress(OSError):
             keep_counts(layout, campaign_totals(layout).seen)
+    snapshot = current(layout, settings, accepted, time.time())
     if as_json:
         click.echo(json.dumps(to_json(snapshot), indent=2, ensure_ascii=False))
     else:
