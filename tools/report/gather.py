@@ -6,12 +6,11 @@ broken directory is when one needs it most.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fuzz.finding import Finding
 from fuzz.folder import FindingError, load
@@ -19,6 +18,7 @@ from fuzz.judge import BOTH, PATCHED_ONLY, REFERENCE_ONLY, UNSETTLED
 from tools.campaign.accept import Acceptance, Accepted
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout
 from tools.campaign.settings import CampaignError, Settings, load_settings
+from tools.campaign.totals import Totals, campaign_totals
 from tools.report.history import History, read_history
 from tools.report.samples import Sample, read_samples
 
@@ -59,9 +59,7 @@ class Campaign:
     remarks: tuple[str, ...]  # about the file of accepted findings
     samples: tuple[Sample, ...]
     problems: tuple[str, ...]  # files that could not be read
-    windows: dict[str, dict[str, int]]  # window -> op -> times entered
-    benefit: dict[str, tuple[int, int]]
-    workers: int
+    totals: Totals
     corpus: int
     queue: int
     hangs: tuple[str, ...]
@@ -89,15 +87,6 @@ class Campaign:
         return {side: sides.count(side) for side in SIDES if side in sides}
 
 
-@dataclass(slots=True)
-class _Workers:
-    """Sums over the stats.json of all workers."""
-
-    count: int = 0
-    windows: dict[str, dict[str, int]] = field(default_factory=dict)
-    benefit: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-
 def gather(root: Path, accepted: Accepted, now: datetime) -> Campaign:
     """Read a campaign directory.  CampaignError when there is no campaign in it at all."""
     layout = Layout(root)
@@ -105,7 +94,7 @@ def gather(root: Path, accepted: Accepted, now: datetime) -> Campaign:
     settings = _settings(layout, problems)
     today = now.astimezone(UTC).date()
     entries = tuple(sorted(_entries(layout, accepted, now), key=_rank))
-    workers = _workers(layout, problems)
+    totals = campaign_totals(layout)
     return Campaign(
         layout=layout,
         settings=settings,
@@ -115,9 +104,7 @@ def gather(root: Path, accepted: Accepted, now: datetime) -> Campaign:
         remarks=tuple(accepted.remarks((e.fingerprint for e in entries), today)),
         samples=read_samples(layout.stats),
         problems=tuple(problems),
-        windows=workers.windows,
-        benefit=workers.benefit,
-        workers=workers.count,
+        totals=totals,
         corpus=sum(1 for _ in _names(layout.corpus)),
         queue=sum(1 for name in _names(layout.queue) if name.endswith(PROGRAM_SUFFIX)),
         hangs=tuple(n for n in _names(layout.hangs) if n.endswith(PROGRAM_SUFFIX)),
@@ -168,29 +155,3 @@ def _rank(entry: Entry) -> tuple[bool, bool, int, str]:
     side = entry.finding.kind.side if entry.finding is not None else ""
     place = SIDES.index(side) if side in SIDES else len(SIDES)
     return entry.finding is None, entry.accepted is not None, place, entry.fingerprint
-
-
-def _workers(layout: Layout, problems: list[str]) -> _Workers:
-    sums = _Workers()
-    for name in sorted(_names(layout.workers), key=lambda n: (len(n), n)):
-        path = layout.workers / name / "stats.json"
-        if not path.exists():
-            continue
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            _add(sums, data)
-        except (OSError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
-            problems.append(f"{path}: cannot be read: {error!r}")
-            continue
-        sums.count += 1
-    return sums
-
-
-def _add(sums: _Workers, data: Any) -> None:
-    for window, ops in sorted(data.get("windows_entered", {}).items()):
-        row = sums.windows.setdefault(str(window), {})
-        for op, count in sorted(ops.items()):
-            row[str(op)] = row.get(str(op), 0) + int(count)
-    for name, pair in sorted(data.get("benefit", {}).items()):
-        old = sums.benefit.get(name, (0, 0))
-        sums.benefit[str(name)] = (old[0] + int(pair[0]), old[1] + int(pair[1]))
