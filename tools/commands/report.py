@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from fuzz.overlay import OverlayError
+from fuzz.windows import WINDOWS
 from tools import exits
 from tools.campaign.accept import load_accepted
 from tools.campaign.layout import write_whole
@@ -25,7 +26,7 @@ from tools.report.sources import Sources, annotate, chosen, measure, programs_in
 from tools.report.summary import to_json
 
 PAGE: Final = "report.html"
-WINDOWS: Final[Mapping[str, str]] = {}  # name -> sentence: of fuzz/windows.py
+KNOWN: Final[Mapping[str, str]] = {window.name: window.sentence for window in WINDOWS}
 FILE: Final = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -53,7 +54,7 @@ def report(
     campaign = gather(root, load_accepted(accept), datetime.now(UTC))
     sources = _sources(campaign)
     page = output or root / PAGE
-    write_whole(page, render(make_page(campaign, WINDOWS, sources, version())))
+    write_whole(page, render(make_page(campaign, KNOWN, sources, version())))
     written = [page]
     if junit is not None:
         write_whole(junit, to_junit(campaign))
@@ -62,7 +63,7 @@ def report(
         write_whole(sarif, to_sarif(campaign, version()))
         written.append(sarif)
     if as_json:
-        data = to_json(campaign, WINDOWS, sources)
+        data = to_json(campaign, KNOWN, sources)
         click.echo(json.dumps({**data, "written": [str(path) for path in written]}, indent=2))
     else:
         _tell(campaign, written)

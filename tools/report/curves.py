@@ -15,8 +15,9 @@ from xml.etree import ElementTree
 import pygal
 from pygal.style import Style
 
+from tools.campaign.words import duration
 from tools.report.samples import Sample
-from tools.report.wording import duration, number
+from tools.report.wording import number
 
 WIDTH: Final = 460
 HEIGHT: Final = 190
@@ -53,9 +54,9 @@ class Curve:
 
 
 _CURVES: Final[Sequence[tuple[str, Callable[[Sample], float]]]] = (
-    ("Lines of the models", lambda s: s.lines),
+    ("Blocks of the models reached", lambda s: s.lines),
     ("Pairs of steps that met", lambda s: s.pairs),
-    ("Windows entered", lambda s: s.windows),
+    ("Windows entered, by op", lambda s: s.windows),
     ("Corpus", lambda s: s.corpus),
     ("Findings", lambda s: s.findings),
     ("Executions a second", lambda s: s.rate),

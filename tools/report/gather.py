@@ -6,23 +6,20 @@ broken directory is when one needs it most.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final
 
 from fuzz.finding import Finding
 from fuzz.folder import FindingError, load
-from fuzz.judge import BOTH, PATCHED_ONLY, REFERENCE_ONLY, UNSETTLED
 from tools.campaign.accept import Acceptance, Accepted
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout
+from tools.campaign.listing import ORDER
 from tools.campaign.settings import CampaignError, Settings, load_settings
-from tools.campaign.totals import Totals, campaign_totals
-from tools.report.history import History, read_history
+from tools.campaign.totals import SeenAs, Totals, campaign_totals
+from tools.report.history import History, history_of
 from tools.report.samples import Sample, read_samples
-
-SIDES: Final = (PATCHED_ONLY, UNSETTLED, REFERENCE_ONLY, BOTH)  # in this order in every list
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ class Campaign:
     def by_side(self) -> dict[str, int]:
         """How many findings each side has, accepted ones included."""
         sides = [e.finding.kind.side for e in self.entries if e.finding is not None]
-        return {side: sides.count(side) for side in SIDES if side in sides}
+        return {side: sides.count(side) for side in ORDER if side in sides}
 
 
 def gather(root: Path, accepted: Accepted, now: datetime) -> Campaign:
@@ -93,8 +90,8 @@ def gather(root: Path, accepted: Accepted, now: datetime) -> Campaign:
     problems: list[str] = []
     settings = _settings(layout, problems)
     today = now.astimezone(UTC).date()
-    entries = tuple(sorted(_entries(layout, accepted, now), key=_rank))
     totals = campaign_totals(layout)
+    entries = tuple(sorted(_entries(layout, accepted, today, totals.seen), key=_rank))
     return Campaign(
         layout=layout,
         settings=settings,
@@ -132,8 +129,9 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _entries(layout: Layout, accepted: Accepted, now: datetime) -> Iterator[Entry]:
-    today = now.astimezone(UTC).date()
+def _entries(
+    layout: Layout, accepted: Accepted, today: date, seen: Mapping[SeenAs, int]
+) -> Iterator[Entry]:
     for name in _names(layout.findings):
         folder = layout.findings / name
         finding, broken = None, ""
@@ -147,11 +145,11 @@ def _entries(layout: Layout, accepted: Accepted, now: datetime) -> Iterator[Entr
             broken = f"{folder}: holds finding {finding.fingerprint}; rename or remove the folder"
             finding = None
         entry = accepted.of(name, today) if finding is not None else None
-        yield Entry(name, folder, finding, broken, read_history(folder), entry)
+        yield Entry(name, folder, finding, broken, history_of(folder, seen), entry)
 
 
 def _rank(entry: Entry) -> tuple[bool, bool, int, str]:
     """New before accepted, against the patch before others, broken folders last."""
     side = entry.finding.kind.side if entry.finding is not None else ""
-    place = SIDES.index(side) if side in SIDES else len(SIDES)
+    place = ORDER.index(side) if side in ORDER else len(ORDER)
     return entry.finding is None, entry.accepted is not None, place, entry.fingerprint

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-FILE: Final = "history.json"
+from tools.campaign.listing import read_history, seen_as
+from tools.campaign.totals import SeenAs
+
 MEMBERS: Final = "members"
 
 
@@ -23,23 +25,19 @@ class History:
     members: tuple[str, ...] = ()  # files with original programs
 
 
-def read_history(folder: Path) -> History:
-    """Read history.json and list the members, leniently: a finding is shown without it, too."""
-    try:
-        data = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        data = {}
-    if not isinstance(data, dict):
-        data = {}
+def history_of(folder: Path, seen: Mapping[SeenAs, int]) -> History:
+    """History of a finding; `seen` is what workers counted.  Whatever is missing stays empty."""
+    data = read_history(folder)
     try:
         members = sorted(path.name for path in (folder / MEMBERS).glob("*.prog"))
     except OSError:
         members = []
+    counted = sum(seen.get(kind, 0) for kind in dict.fromkeys(seen_as(data)))
     return History(
         first_seen=str(data.get("first_seen", "")),
         found_after=float(_number(data.get("found_after"))),
         executions=int(_number(data.get("executions"))),
-        count=int(_number(data.get("count"))),
+        count=max(int(_number(data.get("count"))), counted),
         shows_on=_texts(data.get("shows_on")),
         members=tuple(members),
     )

@@ -24,6 +24,7 @@ from fuzz.report import SIDES, benefit_text, entries, replay
 from fuzz.rules import RULES
 from fuzz.text import format_program
 from fuzz.timeline import PATCHED, REFERENCE, timeline
+from tools.campaign.words import duration
 from tools.cases import Models
 from tools.report import lanes, wording
 from tools.report.curves import Curve, curves
@@ -162,7 +163,7 @@ def render(page: Page) -> str:
     )
     environment.filters.update(
         number=wording.number,
-        duration=wording.duration,
+        duration=duration,
         percent=wording.percent,
         soft=soft,
         svg=Markup,

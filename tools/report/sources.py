@@ -1,33 +1,26 @@
 """Which lines of the models the corpus reaches, on each side, with the text around them.
 
-Programs of the corpus are run once more while coverage.py watches: slower than what the workers
-use, but it needs nothing of theirs, also not that they ran.  Only lines inside functions count;
-what an import runs says nothing.
+Programs of the corpus are run once more with the probes that campaigns use (fuzz/probes.py), so
+a report needs nothing of the workers, also not that they ended well.  Lines count that stand in
+the models' functions; a function that the patched model replaces counts where its replacement is.
 """
 
 from __future__ import annotations
 
-import ast
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FunctionType
 from typing import Final, TypeAlias
 
-import coverage
-
-import reference
 from fuzz.execution import HarnessError
 from fuzz.overlay import Model
+from fuzz.probes import Probes
 from fuzz.search import execute
 from fuzz.text import ProgramError, load
 from fuzz.timeline import PATCHED, REFERENCE
 from fuzz.vocabulary import Program
 
 PROGRAMS_MAX: Final = 400  # a report should take seconds
-# Profiles as data: the few lines of code in it run once in a process, whoever asks first.
-LEFT_OUT: Final = ("__init__.py", "features.py")
 HIT: Final = "h"
 MISSED: Final = "m"
 PLAIN: Final = "n"  # nothing to run
@@ -95,71 +88,25 @@ def measure(programs: Sequence[Program], ours: Model, theirs: Model) -> Covered:
 
 
 def _side(programs: Sequence[Program], model: Model) -> dict[str, Lines]:
-    files = model_files(model)
-    watch = coverage.Coverage(
-        data_file=None, config_file=False, include=files, messages=False, branch=False
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # with no programs there is no data, which is no news
-        watch.start()
+    probes = Probes(model)
+    for program in programs:
         try:
-            for program in programs:
-                try:
-                    execute(model, program)
-                except HarnessError:
-                    continue  # told where it was met first
-        finally:
-            watch.stop()
-        return {file: _lines(watch, file, model.replaced) for file in files}
-
-
-def _lines(watch: coverage.Coverage, file: str, replaced: Sequence[str]) -> Lines:
-    _, statements, _, missing, _ = watch.analysis2(file)
-    inside, gone = _bodies(Path(file), replaced)
-    return {
-        line: line not in missing
-        for line in statements
-        if line in inside and not (line in gone and line in missing)
-    }
-
-
-def _bodies(file: Path, replaced: Sequence[str]) -> tuple[set[int], set[int]]:
-    """Lines inside functions; and those inside functions that the model puts others in place of.
-
-    The latter are run only if the replacement calls the original, so not running them is no gap.
-    """
-    inside: set[int] = set()
-    gone: set[int] = set()
-    in_models = file.parent == Path(reference.__file__).parent
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            lines = range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)
-            inside.update(lines)
-            if in_models and node.name in replaced:
-                gone.update(lines)
-    return inside, gone
-
-
-def model_files(model: Model) -> list[str]:
-    """Source files that a model is made of: the reference's, then those of its overlays.
-
-    Functions that are edited copies are left out: their lines are in no file.
-    """
-    folder = Path(reference.__file__).parent
-    own = sorted(str(path) for path in folder.glob("*.py") if path.name not in LEFT_OUT)
-    overlays: list[str] = []
-    for parent in reversed(model.kvm.__mro__):
-        for value in vars(parent).values():
-            if isinstance(value, FunctionType) and not hasattr(value, "rewritten_source"):
-                file = value.__code__.co_filename
-                if file not in own and file not in overlays and Path(file).is_file():
-                    overlays.append(file)
-    return own + overlays
+            execute(probes.model, program)
+        except HarnessError:
+            continue  # told where it was met first
+    files: dict[str, dict[int, bool]] = {}
+    for number, place in enumerate(probes.places):
+        hit = bool(probes.hits[probes.first + number])
+        lines = files.setdefault(place.filename, {})
+        for line in place.lines:
+            lines[line] = lines.get(line, False) or hit
+    return {name: files[name] for name in sorted(files)}
 
 
 def annotate(covered: Covered, programs: int, corpus: int) -> Sources:
     """Join both sides' lines with the text of the files."""
     names = list(dict.fromkeys(file for side in covered.values() for file in side))
+    names.sort(key=lambda name: (Path(name).parent.name != "reference", name))
     files = [_file(name, covered) for name in names]
     kept = tuple(file for file in files if any(share.total for share in file.shares.values()))
     shares = {
