@@ -6,13 +6,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit import campaigns
 from tests.unit.samples import write
 from tools import cli, exits
-from tools.campaign.accept import AcceptError, Acceptance, Accepted, append, load_accepted
+from tools.campaign.accept import Acceptance, Accepted, AcceptError, append, load_accepted
 
 TODAY = date(2026, 11, 24)
 ENTRY = '[[accepted]]\nfingerprint = "69a427fe"\nreason = "known"\n'
@@ -91,6 +91,7 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
         load_accepted(path)
 
 
+@settings(max_examples=25, deadline=None)
 @given(
     reason=st.text(min_size=1).filter(lambda text: text.strip()),
     by=st.text(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from fuzz.overlay import load_model
@@ -12,6 +13,7 @@ from tools.report.sources import Sources, annotate, chosen, measure, programs_in
 STOCK, SEED = load_model("stock"), load_model("seed")
 
 
+@cache  # instrumenting both models costs more than running programs on them
 def of(*texts: str) -> Sources:
     """Source coverage by these programs."""
     programs = [parse(text) for text in texts]

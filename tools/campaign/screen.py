@@ -133,9 +133,9 @@ def _box(title: str, body: RenderableType, lines: int) -> Panel:
     )  # fmt: skip
 
 
-def _grid(rows: Iterable[tuple[str, RenderableType]]) -> Table:
+def _grid(rows: Iterable[tuple[str, RenderableType]], names: int = 10) -> Table:
     table = Table.grid(padding=(0, 1), expand=True)
-    table.add_column(style="dim", width=14, no_wrap=True)
+    table.add_column(style="dim", width=names, no_wrap=True)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for name, value in rows:
         table.add_row(name, value)
@@ -182,7 +182,7 @@ def _coverage(s: Snapshot) -> Table:
     return _grid((
         ("model code", bar),
         ("step pairs", f"{s.pairs:,}"),
-        ("windows", f"{_entered(s)} of {len(WINDOWS)}; {s.windows:,} with the op"),
+        ("windows", f"{_entered(s)} of {len(WINDOWS)}; {s.windows:,} with op"),
         ("last new", ago(s.now, s.last_cover)),
     ))  # fmt: skip
 
@@ -192,7 +192,8 @@ def _entered(s: Snapshot) -> int:
 
 
 def _findings(s: Snapshot) -> Table:
-    return _grid([*_sides(s), ("last new", ago(s.now, s.last_finding)), ("trouble", _trouble(s))])
+    newest = ago(s.now, s.last_finding)
+    return _grid([*_sides(s), ("last new", newest), ("trouble", _trouble(s))], names=14)
 
 
 def _sides(s: Snapshot) -> Iterator[tuple[str, RenderableType]]:

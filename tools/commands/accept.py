@@ -38,7 +38,10 @@ def accept(
     finding = load(folder)
     path = accept or Path(FILE)
     entry = Acceptance(fingerprint, reason.strip(), by.strip(), _day(until))
-    append(path, entry, [finding.headline])
+    try:
+        append(path, entry, [finding.headline])
+    except OSError as error:
+        raise click.UsageError(f"{path}: cannot be written: {error.strerror}") from error
     click.echo(f"{path}: accepts {fingerprint}, {finding.headline}; have the file reviewed")
     return exits.CLEAN
 

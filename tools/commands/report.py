@@ -53,21 +53,26 @@ def report(
     """
     campaign = gather(root, load_accepted(accept), datetime.now(UTC))
     sources = _sources(campaign)
-    page = output or root / PAGE
-    write_whole(page, render(make_page(campaign, KNOWN, sources, version())))
-    written = [page]
+    page = render(make_page(campaign, KNOWN, sources, version()))
+    written = [_write(output or root / PAGE, page)]
     if junit is not None:
-        write_whole(junit, to_junit(campaign))
-        written.append(junit)
+        written.append(_write(junit, to_junit(campaign)))
     if sarif is not None:
-        write_whole(sarif, to_sarif(campaign, version()))
-        written.append(sarif)
+        written.append(_write(sarif, to_sarif(campaign, version())))
     if as_json:
         data = to_json(campaign, KNOWN, sources)
         click.echo(json.dumps({**data, "written": [str(path) for path in written]}, indent=2))
     else:
         _tell(campaign, written)
     return exits.FINDING if check and campaign.failing else exits.CLEAN
+
+
+def _write(path: Path, text: str) -> Path:
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise click.UsageError(f"{path}: cannot be written: {error.strerror}") from error
+    return path
 
 
 def _sources(campaign: Campaign) -> Sources | None:
