@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from fuzz.finding import Finding
+from fuzz.hang import hang_finding
+from fuzz.overlay import load_model
 from tests.unit import campaigns
 from tests.unit.campaigns import NOW
 from tools.campaign.accept import Acceptance, Accepted
 from tools.campaign.layout import Layout
 from tools.campaign.settings import Settings
+from tools.report import page
 from tools.report.gather import gather
 from tools.report.page import make_page, render, script_hash, soft
 
@@ -166,6 +169,20 @@ def test_a_campaign_in_any_state_has_a_page(tmp_path: Path, kind: str) -> None:
     text = html(layout)
     read(text)
     assert told in text
+
+
+def test_a_program_that_hangs_is_not_run_for_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = load_model("stock"), load_model("seed")
+    ends = "finished", "did not come back"
+    program = campaigns.stale().program
+    hang = hang_finding(program, "patched-only", "zap_leaf", ends, models, 30.0)
+    layout = campaigns.make(tmp_path, hang)
+    monkeypatch.setattr(page, "timeline", None)
+    text = html(layout)
+    assert "No timeline: its program does not come back" in text
+    assert "<code>timeout 60 gmemdiff run " in text
 
 
 def test_the_same_campaign_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from fuzz.finding import Finding
 from fuzz.folder import PROGRAM
 from fuzz.overlay import Model, OverlayError
 from fuzz.report import SIDES, benefit_text, entries, replay
-from fuzz.rules import RULES
+from fuzz.rules import EXPLAINED, HANG
 from fuzz.text import format_program
 from fuzz.timeline import PATCHED, REFERENCE, timeline
 from tools.campaign.words import duration
@@ -37,7 +37,7 @@ ROWS_MAX: Final = 12_000  # of all timelines of a page together
 ROWS_EACH_MIN: Final = 40
 OPEN_MAX: Final = 12  # findings whose timeline is unfolded from the start
 # Facts of a report that the page shows in a place of their own.
-ELSEWHERE: Final = ("matters", "rule", "side", "program", "needed")
+ELSEWHERE: Final = ("matters", "rule", "side", "program", "needed", "shows on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _story(entry: Entry, campaign: Campaign, models: Models, rows: int, at: int)
     facts = tuple(entries(finding, path))
     commands = tuple(replay(finding, path))
     drawing, undrawn = _drawing(finding, campaign, models, rows)
-    rule = RULES.get(finding.kind.rule)
+    rule = EXPLAINED.get(finding.kind.rule)
     return Story(
         entry=entry,
         finding=finding,
@@ -144,6 +144,8 @@ def _drawing(
     finding: Finding, campaign: Campaign, models: Models, rows: int
 ) -> tuple[lanes.Drawing | None, str]:
     """Run the program once more and draw it; what keeps it from running is told instead."""
+    if finding.kind.rule == HANG.slug:
+        return None, "its program does not come back, so it was not run again for this report"
     try:
         ours, theirs = (load_side(models, name, campaign) for name in finding.models)
         lines = timeline(finding.program, ours, theirs)

@@ -14,7 +14,7 @@ from fuzz.finding import Finding
 from fuzz.folder import PROGRAM
 from fuzz.judge import BOTH, PATCHED_ONLY, REFERENCE_ONLY, UNSETTLED
 from fuzz.report import report
-from fuzz.rules import RULES
+from fuzz.rules import EXPLAINED
 from tools.report.gather import Campaign, Entry
 
 SCHEMA: Final = (
@@ -79,7 +79,7 @@ def _notice(text: str) -> dict[str, Any]:
 
 
 def _rule(slug: str) -> dict[str, Any]:
-    rule = RULES.get(slug)
+    rule = EXPLAINED.get(slug)
     if rule is None:  # made by a newer gmemdiff
         return {"id": slug, "shortDescription": {"text": slug}}
     return {
