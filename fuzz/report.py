@@ -84,7 +84,7 @@ def report(finding: Finding, path: str) -> str:
     """The whole report; `path` is where the program is kept."""
     kind = finding.kind
     lines = [f"{finding.verdict} {kind.side} {kind.rule}   finding {finding.fingerprint}"]
-    for name, text in _entries(finding, path):
+    for name, text in entries(finding, path):
         lines += textwrap.wrap(
             f"{name + ':':<{INDENT}}{text}",
             WIDTH,
@@ -95,8 +95,8 @@ def report(finding: Finding, path: str) -> str:
     return "\n".join(lines) + "\n\n" + format_program(finding.program)
 
 
-def _entries(finding: Finding, path: str) -> Iterator[tuple[str, str]]:
-    """What the report says, as (name, text), in order."""
+def entries(finding: Finding, path: str) -> Iterator[tuple[str, str]]:
+    """What a report says below its headline, as (name, text), in order."""
     yield from _what(finding)
     for each in finding.broken[1:]:
         told = f"{each.side} {each.rule} at {each.site}: {each.text}"

@@ -11,7 +11,6 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Final
 
 import click
@@ -24,25 +23,20 @@ from fuzz.vocabulary import FORMAT_VERSION
 from tools import exits
 from tools.campaign.accept import AcceptError
 from tools.campaign.settings import CampaignError
+from tools.commands.accept import accept
 from tools.commands.bench import bench
 from tools.commands.doctor import doctor
 from tools.commands.fuzzing import fuzz, resume
 from tools.commands.hunting import random_programs
 from tools.commands.minimize import minimize
+from tools.commands.options import version
+from tools.commands.report import report
 from tools.commands.run import run
 from tools.commands.show import show
 from tools.commands.upkeep import cmin, status, stop, triage
 from tools.commands.words import explain, models, ops
 
 NAME: Final = "gmemdiff"
-
-
-def version() -> str:
-    """The version of the installed package, or that it is not installed."""
-    try:
-        return metadata.version(NAME)
-    except metadata.PackageNotFoundError:
-        return "(from a source folder)"
 
 
 class Commands(click.Group):
@@ -61,8 +55,8 @@ def cli() -> None:
 
 
 for _command in (
-    run, show, fuzz, status, stop, resume, triage, cmin, random_programs, minimize, explain,
-    models, ops, bench, doctor,
+    run, show, fuzz, status, stop, resume, report, accept, triage, cmin, random_programs,
+    minimize, explain, models, ops, bench, doctor,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -181,7 +181,8 @@ def append(path: Path, entry: Acceptance, comments: Sequence[str] = ()) -> None:
             )
     table = tomlkit.table()
     for comment in comments:
-        table.add(tomlkit.comment(" ".join(comment.split())))
+        plain = "".join(letter if letter.isprintable() else " " for letter in comment)
+        table.add(tomlkit.comment(" ".join(plain.split())))
     table["fingerprint"] = entry.fingerprint
     table["reason"] = entry.reason
     if entry.by:

@@ -19,9 +19,9 @@ from tools.campaign.accept import Accepted, load_accepted
 from tools.campaign.hook import split_command
 from tools.campaign.interrupts import Interrupts
 from tools.campaign.layout import Layout
-from tools.campaign.lines_view import LinesView
 from tools.campaign.lock import Lock
 from tools.campaign.repair import repair
+from tools.campaign.screen import view_for
 from tools.campaign.session import Outcome, Session
 from tools.campaign.settings import CampaignError, Settings, load_settings
 from tools.campaign.snapshot import View
@@ -192,7 +192,7 @@ def _run(layout: Layout, settings: Settings, how: How, repaired: list[str]) -> i
 
 def choose_view() -> View:
     """What shows a running campaign on stderr."""
-    return LinesView(sys.stderr)
+    return view_for(sys.stderr, os.environ)
 
 
 def told_repair(layout: Layout) -> list[str]:

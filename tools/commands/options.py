@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any, Final, TypeVar
 
 import click
@@ -65,3 +66,11 @@ def budget_option(command: F) -> F:
 def json_option(command: F) -> F:
     """--json."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def version() -> str:
+    """The version of the installed package, or that it is not installed."""
+    try:
+        return metadata.version("gmemdiff")
+    except metadata.PackageNotFoundError:
+        return "(from a source folder)"

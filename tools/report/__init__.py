@@ -1,0 +1,1 @@
+"""A campaign as a page to read, and as files for continuous integration."""
