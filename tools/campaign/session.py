@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools import exits
+from tools.campaign.crew import CrewMaker
 from tools.campaign.listing import Accepted, nothing_accepted
 from tools.campaign.process import module_command
 from tools.campaign.slot import Timing
@@ -35,6 +36,7 @@ class Session:
     timing: Timing = field(default_factory=Timing)
     worker: Callable[[Path, int], list[str]] = worker_command
     triager: Callable[[Path], list[str]] = triager_command
+    crew: CrewMaker | None = None  # who fuzzes; None: processes of this machine
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,15 @@ class Settings:
         return tuple(Profile(kernel, mmu) for kernel, mmu in pairs)
 
 
+def settings_text(settings: Settings) -> str:
+    """The text of campaign.json."""
+    data = {"format": FORMAT, **asdict(settings)}
+    return json.dumps(data, indent=2, sort_keys=True) + "\n"
+
+
 def save_settings(layout: Layout, settings: Settings) -> None:
     """Write campaign.json."""
-    data = {"format": FORMAT, **asdict(settings)}
-    write_whole(layout.settings, json.dumps(data, indent=2, sort_keys=True) + "\n")
+    write_whole(layout.settings, settings_text(settings))
 
 
 def load_settings(root: Path) -> Settings:

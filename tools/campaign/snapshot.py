@@ -32,6 +32,7 @@ GAVE_UP: Final = "gave-up"  # a process died too often right after its start
 DISK_FULL: Final = "disk-full"
 DISK_FREE: Final = "disk-free"  # there is room again
 HOOK_FAILED: Final = "hook-failed"
+CLUSTER: Final = "cluster"  # its scheduler, a host or its location went away, or came back
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,8 @@ def _workers(layout: Layout) -> list[WorkerView]:
     for number in worker_numbers(layout):
         stats = read_stats(layout, number)
         pid = int(_number(stats, "pid"))
-        alive = bool(pid) and psutil.pid_exists(pid)
+        elsewhere = "host" in stats  # a slice on a cluster; see tools/cluster/lane.py
+        alive = bool(pid) and (elsewhere or psutil.pid_exists(pid))
         seconds = max(1.0, _number(stats, "now") - _number(stats, "start"))
         executions = int(_number(stats, "executions"))
         views.append(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
+from tools.campaign.crew import LocalCrew, Member
 from tools.campaign.disk import Disk
 from tools.campaign.events import announced
 from tools.campaign.gather import Gatherer, run_time_before
@@ -37,8 +39,7 @@ from tools.campaign.snapshot import (
     Snapshot,
     View,
 )  # fmt: skip
-from tools.campaign.totals import campaign_totals, load_totals
-from tools.campaign.worker_slot import WorkerSlot
+from tools.campaign.totals import campaign_totals, fold, load_totals, worker_numbers
 
 
 class Interruptions(Protocol):
@@ -72,6 +73,8 @@ class Supervisor:
         timing = session.timing
         self.totals = load_totals(layout)
         self.disk = Disk(layout, timing.ballast, self.tell)
+        for number in worker_numbers(layout):  # left by a supervisor that was killed
+            self.disk.guard(partial(fold, layout, self.totals, number))
         self.hook = Hook(list(session.hook), layout.hook_log, timing.hook, self.tell)
         self.gatherer = Gatherer(layout, settings, session.accepted)
         self.recorder = Recorder(layout, self.disk, session.command_line)
@@ -80,15 +83,9 @@ class Supervisor:
             "triage", session.triager(root), layout.triager_log, timing, self.tell, self.disk.room
         )
         self.triager.grace = timing.drain + timing.stop
-        self.slots: list[Slot] = [self.triager]
-        self.workers = [
-            WorkerSlot(
-                number, session.worker(root, number), layout, settings, self.totals, timing,
-                self.tell, self.disk.room,
-            )
-            for number in range(session.jobs)
-        ]  # fmt: skip
-        self.slots += self.workers
+        crew = session.crew or LocalCrew.maker(session.jobs, session.worker)
+        self.crew = crew(layout, settings, self.totals, timing, self.tell, self.disk.room)
+        self.slots: list[Member] = [self.triager, *self.crew.members]
         self.announced = announced(layout.events)
         self.events: list[Event] = []  # not yet in a snapshot
         self.gave_up: list[str] = []
@@ -104,7 +101,7 @@ class Supervisor:
         """Run until a limit is reached or somebody wants it to end."""
         for text in repaired:  # the user was told already
             self.recorder.note(Event(self.wall(), REPAIRED, text))
-        self.tell(STARTED, f"{self.session.jobs} workers; {self.session.command_line}".strip("; "))
+        self.tell(STARTED, f"{self.crew.words}; {self.session.command_line}".strip("; "))
         self._sync_index()
         try:
             while not self._finished():
@@ -122,6 +119,8 @@ class Supervisor:
             self._stop(now, why)
         for slot in self.slots:
             self._look_after(slot, now)
+        if self.state == STOPPING and self.triager.stopping_since is None:
+            self._stop_rest(now)
         self.hook.tick(now)
         self._show(now)
 
@@ -131,7 +130,7 @@ class Supervisor:
         if kind == GAVE_UP:
             self.gave_up.append(text)
 
-    def _look_after(self, slot: Slot, now: float) -> None:
+    def _look_after(self, slot: Member, now: float) -> None:
         self.disk.guard(lambda: slot.tick(now))
 
     def _reason_to_stop(self, now: float) -> str:
@@ -154,6 +153,14 @@ class Supervisor:
         """Ask everybody to end."""
         self.state = STOPPING
         self.tell(STOPPED, why)
+        for member in self.crew.members:
+            member.stop(now)
+        self._stop_rest(now)
+
+    def _stop_rest(self, now: float) -> None:
+        """The stop file, and triage: after those who bring more when they end, if need be."""
+        if self.crew.brings_more and not self.layout.stop.exists():
+            return
         if not self.disk.guard(lambda: write_whole(self.layout.stop, "")):
             for slot in self.slots:
                 slot.grace = 0.0  # they cannot see a file that is not there
@@ -223,7 +230,7 @@ class Supervisor:
             time_max=self.session.time_max,
             rate=self.rate.at(now, base.executions),
             rate_mean=done / session_time if session_time > 0 else 0.0,
-            workers=tuple(slot.view(now) for slot in self.workers),
+            workers=self.crew.views(now),
             triager=self.triager.state(),
             events=events,
             waiting="disk full" if self.disk.full else "",

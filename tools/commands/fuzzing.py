@@ -16,6 +16,7 @@ import click
 
 from reference.features import Profile
 from tools.campaign.accept import Accepted, load_accepted
+from tools.campaign.cluster import cluster_crew
 from tools.campaign.hook import split_command
 from tools.campaign.interrupts import Interrupts
 from tools.campaign.layout import Layout
@@ -43,6 +44,8 @@ class How:
     on_finding: str | None
     accept: Path | None
     as_json: bool
+    cluster: str | None
+    share: str | None
 
 
 def usable_cores() -> int:
@@ -76,7 +79,7 @@ def accept_option(command: F) -> F:
 
 
 def how_options(command: F) -> F:
-    """-j, --max-total-time, --on-finding, --accept, --json."""
+    """-j, --max-total-time, --on-finding, --cluster, --share, --accept, --json."""
     for option in reversed((
         click.option(
             "-j", "--jobs", type=click.IntRange(min=1, max=1024), metavar="N",
@@ -91,6 +94,19 @@ def how_options(command: F) -> F:
             "--on-finding", metavar="COMMAND",
             help="Run this once for each new finding, with its folder as the last argument and "
             "GMEMDIFF_FINGERPRINT, GMEMDIFF_FINDING, GMEMDIFF_HEADLINE in the environment.",
+        ),
+        click.option(
+            "--cluster", metavar="ADDRESS",
+            help="Fuzz on the workers of the Dask scheduler at this address (tcp://HOST:8786), "
+            "as many slices at once as they have threads, or -j.  Workers may come and go.  Each "
+            "needs this very version of gmemdiff.  Who reaches a scheduler can run code on its "
+            "workers: see Dask's documentation on TLS.",
+        ),
+        click.option(
+            "--share", metavar="URL",
+            help="Where the hosts of --cluster exchange programs: any location that fsspec knows "
+            "and all of them reach, such as file:///mnt/x or s3://bucket/x.  "
+            "Default: DIR/share, for a cluster on this machine.",
         ),
         accept_option,
         json_option,
@@ -173,12 +189,18 @@ def _run(layout: Layout, settings: Settings, how: How, repaired: list[str]) -> i
     """One session; the lock is held."""
     hook = split_command(how.on_finding) if how.on_finding is not None else []
     accepted = load_accepted(how.accept)
+    if how.share is not None and how.cluster is None:
+        raise click.UsageError("--share is of no use without --cluster")
+    crew = None
+    if how.cluster is not None:
+        crew = cluster_crew(layout, settings, how.cluster, how.share, how.jobs, how.max_total_time)
     session = Session(
         jobs=how.jobs or usable_cores(),
         time_max=how.max_total_time,
         hook=tuple(hook),
         accepted=reasons(accepted),
         command_line=shlex.join(["gmemdiff", *sys.argv[1:]]),
+        crew=crew,
     )
     with Interrupts() as interrupts:
         view = choose_view()
