@@ -48,7 +48,7 @@ class Recorder(Protocol):
         """One step of an actor's op, named by the label it started at, is done."""
 
 
-Points = dict[tuple[str, int], Preemption]  # (label, occurrence) of one op
+Points = dict[str, dict[int, Preemption]]  # label -> occurrence -> what happens; of one op
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Plan:
         """Group the schedule by the op it preempts."""
         by_op: dict[tuple[str, int], Points] = {}
         for p in program.schedule:
-            by_op.setdefault((p.actor, p.op), {})[p.label, p.occurrence] = p
+            by_op.setdefault((p.actor, p.op), {}).setdefault(p.label, {})[p.occurrence] = p
         points = tuple(
             tuple(by_op.get((actor.name, i)) for i in range(len(actor.ops)))
             for actor in program.actors
@@ -107,7 +107,7 @@ class _Actor:
     """Where one actor is."""
 
     __slots__ = (
-        "counts", "gen", "label", "name", "op", "ops", "points", "result", "retries",
+        "counts", "end", "gen", "label", "name", "op", "ops", "points", "result", "retries",
         "task", "vcpu", "want",
     )  # fmt: skip
 
@@ -125,10 +125,11 @@ class _Actor:
         self.vcpu = vcpu
         self.task = Task(name, index)
         self.op = 0
+        self.end = len(ops)
         self.gen: Generator[str | Want, None, Result] | None = None
         self.label = BEGIN
         self.want: Want | None = None
-        self.counts: dict[str, int] = {}
+        self.counts: dict[str, int] = {}  # of the labels that its op may be preempted at
         self.retries = 0
         self.result: Result = 0
 
@@ -177,6 +178,7 @@ class Execution:
                 vcpu.task = state.task
             self.actors.append(state)
             self.by_name[actor.name] = state
+        self.ring = self.actors * 2
 
     def run(self) -> Run:
         """Run the setup alone, then the actors, to whatever end they come to."""
@@ -213,17 +215,13 @@ class Execution:
 
     def _next_after(self, index: int) -> _Actor | None:
         """The next actor in turn that can run; the one at `index` comes last."""
-        count = len(self.actors)
-        for offset in range(1, count + 1):
-            actor = self.actors[(index + offset) % count]
+        for actor in self.ring[index + 1 : index + 1 + len(self.actors)]:
             if self._runnable(actor):
                 return actor
         return None
 
     def _runnable(self, actor: _Actor) -> bool:
-        if actor.op >= len(actor.ops):
-            return False
-        return actor.want is None or actor.want.ready(self.kvm)
+        return actor.op < actor.end and (actor.want is None or actor.want.ready(self.kvm))
 
     def _turn(self, actor: _Actor) -> _Actor | None:
         """Let one actor run until its op ends, it is preempted, or it has to wait.
@@ -234,18 +232,20 @@ class Execution:
         kvm.cpu.current = actor.task
         self.now = actor
         points = actor.points[actor.op]
-        if actor.gen is None:
-            if points is not None and not actor.counts:
-                actor.counts[BEGIN] = 1
-                target = self._preempted(actor, points, BEGIN)
+        gen = actor.gen
+        if gen is None:
+            if points is not None and BEGIN in points and not actor.counts:
+                target = self._preempted(actor, points[BEGIN])
                 if target is not None:
                     return target
             kvm.busy.add(actor.task)
-            actor.gen = start_op(kvm, actor.task, actor.vcpu, actor.ops[actor.op])
+            begun = start_op(kvm, actor.task, actor.vcpu, actor.ops[actor.op])
+            if isinstance(begun, int | str):
+                return self._op_done(actor, begun)
+            gen = actor.gen = begun
         elif actor.want is not None:
             actor.want = None
             kvm.waiting.pop(actor.task, None)
-        gen = actor.gen
         try:
             while True:
                 stop = next(gen)
@@ -257,14 +257,14 @@ class Execution:
                     return None
                 if isinstance(stop, str):
                     actor.label = stop
-                    if points is not None:
-                        target = self._preempted(actor, points, stop)
+                    if points is not None and stop in points:
+                        target = self._preempted(actor, points[stop])
                         if target is not None:
                             return target
                     continue
-                actor.label = stop.label
-                if points is not None:
-                    target = self._preempted(actor, points, stop.label)
+                actor.label = label = stop.label
+                if points is not None and label in points:
+                    target = self._preempted(actor, points[label])
                     if target is not None:
                         actor.want = kvm.waiting[actor.task] = stop
                         return target
@@ -278,21 +278,21 @@ class Execution:
 
     def _op_done(self, actor: _Actor, result: Result) -> _Actor | None:
         """An op's generator is exhausted: keep its result, and run its task work if any."""
-        kvm = self.kvm
-        self.run_.results.setdefault((actor.name, actor.op), result_text(result))
-        if actor.task.task_work:  # on the way to user space, in the same step
+        kvm, run, task = self.kvm, self.run_, actor.task
+        run.results.setdefault((actor.name, actor.op), result_text(result))
+        if task.task_work:  # on the way to user space, in the same step
             actor.gen = kvm.task_work_run()  # type: ignore[assignment]
             return self._turn(actor)
-        self.run_.steps += 1
+        run.steps += 1
         if self.recorder is not None:
             self.recorder.step(kvm, actor.name, actor.op, actor.label)
-        if actor.task.held or actor.task.srcu_depth:
+        if task.held or task.srcu_depth:
             self._left_with_locks(actor)
-        kvm.busy.discard(actor.task)
+        kvm.busy.discard(task)
         actor.gen = None
         actor.op += 1
         actor.label = BEGIN
-        actor.counts = {}
+        actor.counts.clear()
         actor.retries = 0
         return None
 
@@ -303,11 +303,14 @@ class Execution:
         site = "return with " + "+".join(sorted(set(names)))
         self.kvm.report("lockdep", site, f"{actor.name}[{actor.op}] ends holding {names}")
 
-    def _preempted(self, actor: _Actor, points: Points, label: str) -> _Actor | None:
-        """Whom the schedule lets run instead at this boundary, if anybody."""
-        count = actor.counts.get(label, 0) + (label != BEGIN)
-        actor.counts[label] = count
-        preemption = points.get((label, count))
+    def _preempted(self, actor: _Actor, points: dict[int, Preemption]) -> _Actor | None:
+        """Whom the schedule lets run instead at this boundary, if anybody.
+
+        points: what happens at this step, by how often the op has come to it.
+        """
+        label = actor.label
+        count = actor.counts[label] = actor.counts.get(label, 0) + 1
+        preemption = points.get(count)
         if preemption is None:
             return None
         self.run_.taken.append(preemption)
