@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from fuzz.execution import Execution
 from fuzz.invariants import Oracles
 from fuzz.vocabulary import SETUP, Program
-from fuzz.windows import CLOSES, OPENS, OPENS_FOR_OP, names
+from fuzz.windows import CLOSES, CONDITIONS, OPENS, OPENS_FOR_OP, Condition, names
 
 if TYPE_CHECKING:
     from reference.frames import Frame
@@ -48,13 +48,15 @@ class _Kind(NamedTuple):
     windows: bool
     opens: int
     closes: int
+    conditions: tuple[Condition, ...]
 
     @classmethod
     def of(cls, label: str) -> _Kind:
         lock = LOCKS.get(label.rpartition(".")[2], "")
         opens, closes = OPENS.get(label, 0), CLOSES.get(label, 0)
         windows = label in OPENS or label in CLOSES
-        return cls(not lock and not windows, lock, windows, opens, closes)
+        conditions = CONDITIONS.get(label, ())
+        return cls(not lock and not windows, lock, windows, opens, closes, conditions)
 
 
 class Feedback(Oracles):
@@ -96,7 +98,11 @@ class Feedback(Oracles):
             self.last[kind.lock] = (actor, label)
         if kind.windows:
             turn = self.turn
-            bits = self.open.get(turn, 0) & ~kind.closes | kind.opens
+            before = self.open.get(turn, 0)
+            bits = before & ~kind.closes | kind.opens
+            for bit, after, when in kind.conditions:
+                if (not after or before & after) and (when is None or when(kvm)):
+                    bits |= bit
             self.open[turn] = bits | OPENS_FOR_OP.get((self.op_names[turn], label), 0)
 
     def _new_turn(self, turn: tuple[str, int]) -> None:

@@ -60,12 +60,12 @@ class Harness:
 
     def _count(self, features: set[Feature]) -> None:
         numbers, counters = self.numbers, self.counters
+        # Sorted, so that no order of a set decides on the numbers: same seed, same campaign.
+        for feature in sorted([each for each in features if each not in numbers]):
+            # Past the end, the last ones share a counter.
+            numbers[feature] = min(2 * PROBES_MAX + len(numbers), COUNTERS - 1)
         for feature in features:
-            number = numbers.get(feature)
-            if number is None:  # past the end, the last ones share a counter
-                number = min(2 * PROBES_MAX + len(numbers), COUNTERS - 1)
-                numbers[feature] = number
-            counters[number] = 1
+            counters[numbers[feature]] = 1
 
     def _watch_patched(self, program: Program, plan: Plan, features: set[Feature]) -> Feedback:
         """The side under test is watched: the interleavings that count are those it can be in."""

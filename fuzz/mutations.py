@@ -24,6 +24,7 @@ from reference.features import Profile
 
 ACTORS_MAX: Final = 6
 PREEMPTIONS_MAX: Final = 6
+SETUP_MAX: Final = 20  # more than any layout has
 ADDRESS_MAX: Final = 1 << 40  # bytes; beyond it the tracker would draw nonsense
 _DRAW_BYTES: Final = 48  # more than any op or layout draws
 T = TypeVar("T")
@@ -365,6 +366,8 @@ def change_layout(s: Subject) -> Program | None:
 
 def insert_setup(s: Subject) -> Program | None:
     """One more op before the actors start: a mapping over a slot, another slot, a page."""
+    if len(s.program.setup) >= SETUP_MAX:
+        return None
     world = s.world(0)
     names = ("mmap", "mmap", "munmap", "set_region", "user_write", "user_write", "create_gmem")
     op = draw_op(world, (s.rng.choice(names),))

@@ -109,8 +109,18 @@ def model_functions(model: Model) -> Iterator[tuple[str, FunctionType]]:
     """The functions that make up a model, by the name they are called by, sorted."""
     for name in dir(model.kvm):
         value = inspect.getattr_static(model.kvm, name)
-        if isinstance(value, FunctionType) and "." not in value.__qualname__:
+        if isinstance(value, FunctionType) and _is_plain(value):
             yield name, value
+
+
+def _is_plain(function: FunctionType) -> bool:
+    """Whether a function is what its source says: a ``def`` of its own at the top of a file.
+
+    The engine's methods are not; and an overlay may hold lambdas, closures and decorated
+    functions, which run as they are, without probes.
+    """
+    name = function.__qualname__
+    return name.isidentifier() and not hasattr(function, "__wrapped__")
 
 
 def source_of(function: FunctionType) -> tuple[ast.Module, str]:

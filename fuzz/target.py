@@ -25,14 +25,17 @@ import random
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
+from fuzz import edit
 from fuzz.codec import OPS_MAX, decode
 from fuzz.finding import Finding, kinds_of
 from fuzz.harness import COUNTERS, Harness, Look
 from fuzz.judge import PATCHED_ONLY, Verdict, judge
 from fuzz.mutate import Mutator
 from fuzz.overlay import Model, load_model
+from fuzz.parser import DEFAULT
 from fuzz.report import report
 from fuzz.search import Boundary, boundaries
 from fuzz.text import ProgramError, format_program, parse
@@ -109,7 +112,7 @@ class Target:
         program: Program | None
         if data.startswith(TEXT_STARTS):
             try:
-                program = parse(data.decode("utf-8"))
+                program = _bare(parse(data.decode("utf-8")))
             except (ProgramError, UnicodeDecodeError):
                 program = None
         else:
@@ -136,6 +139,12 @@ class Target:
             if len(self._passed) > PROGRAMS_KEPT:
                 self._passed.popitem(last=False)
         return passed
+
+
+def _bare(program: Program) -> Program:
+    """A program as an input: what a seed says of itself is not true of its mutants."""
+    bare = edit.without_expectations(program)
+    return replace(bare, reference=DEFAULT.reference, patched=DEFAULT.patched)
 
 
 def fuzz(target: Target, arguments: Sequence[str]) -> None:

@@ -4,15 +4,24 @@ A window belongs to the op that opens it.  It is open from when that op takes a 
 until it takes one of `closes` or ends; an op enters it when it takes a step meanwhile.  The table
 is what a reviewer would ask about ("what if a fault comes between start and end?"); campaigns
 report which ops entered which windows, and which windows nobody ever entered.
+
+Some steps are taken for several reasons, so a window may open only after another one of the same
+op, or only when the model is in a certain state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from reference.kvm import Kvm
 
 FAULTS: Final = frozenset({"read", "write", "pre_fault"})
+REFRESHES: Final = frozenset(
+    {"gpc_activate", "gpc_activate_hva", "gpc_refresh", "gpc_read", "gpc_write"}
+)
 
 _INSTALLS: Final = (
     "kvm_tdp_mmu_map.install",
@@ -52,15 +61,27 @@ _SWAP: Final = "kvm_swap_active_memslots.mn_invalidate_lock"
 _SYNCED: Final = "kvm_swap_active_memslots.synchronize_srcu"
 
 
+def _slot_is_invalid(kvm: Kvm) -> bool:
+    """Whether a published slot is about to go."""
+    return any(slot.invalid for slots in kvm.memslots for slot in slots.slots.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One window.  ops: the ops that can open it; empty means any."""
+    """One window.
+
+    ops: the ops that can open it; empty means any.
+    after: the window of the same op that must have been open; its steps mean other things, too.
+    when: what must hold after the step that opens it.
+    """
 
     name: str
     sentence: str
     opens: tuple[str, ...]
     closes: tuple[str, ...]
     ops: frozenset[str] = frozenset()
+    after: str = ""
+    when: Callable[[Kvm], bool] | None = None
 
 
 WINDOWS: Final = (
@@ -78,6 +99,7 @@ WINDOWS: Final = (
         "hva zap..flush",
         "range_start has zapped leaves, and TLBs have not been flushed",
         ("kvm_handle_hva_range.mmu_lock",), ("kvm_handle_hva_range.flush", *_PTES_CHANGE, _END),
+        after="hva start..zap",
     ),
     Window(
         "pte change..hva end",
@@ -122,6 +144,7 @@ WINDOWS: Final = (
             "kvm_mmu_zap_all_fast.mmu_lock", "kvm_mmu_zap_memslot.mmu_lock",
             "kvm_arch_flush_shadow_memslot.mmu_lock", "kvm_gmem_unbind.invalidate_lock",
         ),
+        when=_slot_is_invalid,
     ),
     Window(
         "roots obsolete..zap",
@@ -140,8 +163,9 @@ WINDOWS: Final = (
     ),
     Window(
         "slot gone..unbind",
-        "the last swap of a deletion is done, and the file is still bound",
-        ("kvm_invalidate_memslot.slots_arch_lock",), ("kvm_gmem_unbind.invalidate_lock",),
+        "a deleted slot is not published any more, and its file is still bound",
+        (_SWAP,), ("kvm_gmem_unbind.invalidate_lock",),
+        after="slot zap..slot gone",
     ),
     Window(
         "fault slot..seq",
@@ -178,13 +202,13 @@ WINDOWS: Final = (
     Window(
         "gpc snapshot..lookup",
         "a pfn cache's refresh has read the sequence, and has not looked its page up",
-        ("__kvm_gpc_refresh.lock", "hva_to_pfn_retry.again"),
+        ("__kvm_gpc_refresh.lock", "hva_to_pfn_retry.relock"),
         ("hva_to_pfn.fast", "get_user_pages.mmap_lock", "hva_to_pfn_retry.lock"),
     ),
     Window(
         "gpc lookup..recheck",
         "a pfn cache's refresh has looked its page up, and has not checked for retries",
-        ("hva_to_pfn_retry.lookup",), ("hva_to_pfn_retry.lock",),
+        ("hva_to_pfn.fast", "get_user_pages.mmap_lock"), ("hva_to_pfn_retry.lock",), REFRESHES,
     ),
     Window(
         "gpc check..use",
@@ -241,16 +265,38 @@ WINDOWS: Final = (
 BIT: Final[Mapping[str, int]] = {window.name: 1 << at for at, window in enumerate(WINDOWS)}
 
 
+class Condition(NamedTuple):
+    """A window that a step opens if `after`, a bit, was open before it and `when` holds now."""
+
+    bit: int
+    after: int
+    when: Callable[[Kvm], bool] | None
+
+
+def _conditional(window: Window) -> bool:
+    return bool(window.after) or window.when is not None
+
+
 def _bits(label: str, op: str) -> int:
-    """The windows that a step opens; op "" for those that any op can open."""
+    """The windows that a step always opens; op "" for those that any op can open."""
     return sum(
         BIT[window.name]
         for window in WINDOWS
-        if label in window.opens and (op in window.ops if op else not window.ops)
+        if label in window.opens
+        and not _conditional(window)
+        and (op in window.ops if op else not window.ops)
     )
 
 
 _OPENING: Final = sorted({label for window in WINDOWS for label in window.opens})
+CONDITIONS: Final[Mapping[str, tuple[Condition, ...]]] = {
+    label: tuple(
+        Condition(BIT[window.name], BIT.get(window.after, 0), window.when)
+        for window in WINDOWS
+        if label in window.opens and _conditional(window)
+    )
+    for label in _OPENING
+}
 _OPENERS: Final = sorted({op for window in WINDOWS for op in window.ops})
 OPENS: Final[Mapping[str, int]] = {label: _bits(label, "") for label in _OPENING}
 OPENS_FOR_OP: Final[Mapping[tuple[str, str], int]] = {

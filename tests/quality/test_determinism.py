@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fuzz.codec import random_program
+from fuzz.harness import Harness
 from fuzz.overlay import load_model
 from fuzz.text import format_program
 from fuzz.timeline import trace_text
@@ -21,9 +22,8 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = 60
 
 CHILD = """
-import sys
-from tests.quality.test_determinism import digest_of_traces
-print(digest_of_traces())
+from tests.quality import test_determinism
+print(test_determinism.{function}())
 """
 
 
@@ -42,6 +42,27 @@ def digest_of_traces() -> str:
     return digest.hexdigest()
 
 
+def features_of_some_programs() -> str:
+    """Features and counters of a few programs, written down in the harness's own order."""
+    harness = Harness(load_model("stock"), load_model("seed"))
+    lines = []
+    for program in some_programs():
+        look = harness.run(program)
+        lines += [str(sorted(look.features)), str(look.windows)]
+    lines += [str(feature) for feature in harness.numbers]
+    return "\n".join(lines)
+
+
+def elsewhere(function: str, hash_seed: str) -> str:
+    """What a function of this file gives in another process."""
+    env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+    code = CHILD.format(function=function)
+    child = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return child.stdout.strip()
+
+
 def test_a_program_run_twice_gives_the_same_trace_to_the_byte() -> None:
     model = load_model("seed")
     for program in some_programs():
@@ -50,11 +71,12 @@ def test_a_program_run_twice_gives_the_same_trace_to_the_byte() -> None:
 
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])
 def test_another_process_with_another_hash_seed_gives_the_same_traces(hash_seed: str) -> None:
-    env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
-    child = subprocess.run(
-        [sys.executable, "-c", CHILD], env=env, cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert child.stdout.strip() == digest_of_traces()
+    assert elsewhere("digest_of_traces", hash_seed) == digest_of_traces()
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "77"])
+def test_another_process_sees_and_numbers_the_same_features(hash_seed: str) -> None:
+    assert elsewhere("features_of_some_programs", hash_seed) == features_of_some_programs()
 
 
 def test_the_comparison_would_notice_injected_randomness(monkeypatch: pytest.MonkeyPatch) -> None:
