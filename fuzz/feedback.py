@@ -131,64 +131,79 @@ class Feedback(Oracles):
     # What the model tells the oracles names the objects that its steps touch.
 
     def pfn_read(self, fault: Fault) -> None:
+        """A fault depends on its gfn's slot."""
         super().pfn_read(fault)
         self._touch("gfn", ("gfn", fault.gfn))
 
     def spte_installed(self, root: Root, gfn: int, spte: Spte, fault: Fault | None) -> None:
+        """A leaf: its gfn and its page."""
         super().spte_installed(root, gfn, spte, fault)
         self._touch("gfn", ("gfn", gfn))
         self._touch("page", spte.frame)
 
     def frame_used(self, frame: Frame, generation: int, who: str) -> None:
+        """A page was read or written."""
         super().frame_used(frame, generation, who)
         self._touch("page", frame)
 
     def frame_freed(self, frame: Frame) -> None:
+        """A page went back."""
         super().frame_freed(frame)
         self._touch("page", frame)
 
     def cache_removed(self, inode: GmemInode, index: int, frame: Frame) -> None:
+        """A page left a file."""
         super().cache_removed(inode, index, frame)
         self._touch("page", frame)
 
     def page_poisoned(self, frame: Frame) -> None:
+        """A page was poisoned."""
         super().page_poisoned(frame)
         self._touch("page", frame)
 
     def invalidation_counted(self) -> None:
+        """An invalidation began."""
         super().invalidation_counted()
         self._touch("invalidation", "invalidation")
 
     def invalidation_ended(self) -> None:
+        """An invalidation ended."""
         super().invalidation_ended()
         self._touch("invalidation", "invalidation")
 
     def gmem_range_started(self, inode: GmemInode, start: int, end: int) -> None:
+        """A file began to invalidate."""
         super().gmem_range_started(inode, start, end)
         self._touch("file", inode)
 
     def gmem_range_ended(self, inode: GmemInode, start: int, end: int) -> None:
+        """A file ended its invalidation."""
         super().gmem_range_ended(inode, start, end)
         self._touch("file", inode)
 
     def gmem_pfn_returned(self, file: GmemFile, slot: MemorySlot, index: int) -> None:
+        """A file gave a page."""
         super().gmem_pfn_returned(file, slot, index)
         self._touch("file", file.inode)
 
     def pte_changed(self, page: int) -> None:
+        """A user page changed."""
         super().pte_changed(page)
         self._touch("user page", ("user page", page))
 
     def gpc_validated(self, gpc: GfnToPfnCache) -> None:
+        """A pfn cache depends on a user page."""
         super().gpc_validated(gpc)
         self._touch("pfn cache", gpc)
         self._touch("user page", ("user page", gpc.uhva))
 
     def slots_published(self, as_id: int, old_generation: int, generation: int) -> None:
+        """Memslots were exchanged."""
         super().slots_published(as_id, old_generation, generation)
         self._touch("memslots", ("memslots", as_id))
 
     def young_tested(self, gfns: GfnRange, young: bool, clear: bool) -> None:
+        """Leaves were asked for their age."""
         super().young_tested(gfns, young, clear)
         self._touch("gfn", ("gfn", gfns.start))
 

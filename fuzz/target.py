@@ -33,7 +33,7 @@ from fuzz.codec import OPS_MAX, decode
 from fuzz.finding import Finding, kinds_of
 from fuzz.harness import COUNTERS, Harness, Look
 from fuzz.judge import PATCHED_ONLY, Verdict, judge
-from fuzz.mutate import Mutator
+from fuzz.mutation.mutator import Mutator
 from fuzz.overlay import Model, load_model
 from fuzz.parser import DEFAULT
 from fuzz.report import report

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzz import mutations
 from fuzz.codec import random_program
-from fuzz.crossover import splice
-from fuzz.mutate import Mutator
-from fuzz.mutations import ACTORS_MAX, MUTATIONS, PREEMPTIONS_MAX, SETUP_MAX, Mutation, Subject
+from fuzz.mutation.around import insert_setup
+from fuzz.mutation.crossover import splice
+from fuzz.mutation.mutator import Mutator
+from fuzz.mutation.schedule import add_preemption, move_preemption
+from fuzz.mutation.subject import ACTORS_MAX, PREEMPTIONS_MAX, SETUP_MAX, Mutation, Subject
+from fuzz.mutation.table import MUTATIONS
 from fuzz.overlay import load_model
 from fuzz.search import Boundary, boundaries
 from fuzz.text import parse, validate
@@ -160,7 +162,7 @@ def test_most_new_preemptions_are_at_steps_that_the_program_passes() -> None:
     rng = random.Random(6)
     hit = 0
     for _ in range(200):
-        changed = mutations.add_preemption(Subject(TWO, rng, PROFILES, passed(TWO)))
+        changed = add_preemption(Subject(TWO, rng, PROFILES, passed(TWO)))
         if changed is not None:
             new = changed.schedule[-1]
             assert new.to != new.actor
@@ -170,7 +172,7 @@ def test_most_new_preemptions_are_at_steps_that_the_program_passes() -> None:
 
 def test_a_moved_preemption_stays_in_its_op() -> None:
     rng = random.Random(7)
-    moved = [mutations.move_preemption(Subject(TWO, rng, PROFILES, passed(TWO))) for _ in range(60)]
+    moved = [move_preemption(Subject(TWO, rng, PROFILES, passed(TWO))) for _ in range(60)]
     changed = [each for each in moved if each is not None]
     assert changed
     for each in changed:
@@ -180,7 +182,7 @@ def test_a_moved_preemption_stays_in_its_op() -> None:
 def test_the_setup_does_not_grow_for_ever() -> None:
     program, rng = TWO, random.Random(8)
     for _ in range(200):
-        program = mutations.insert_setup(Subject(program, rng, PROFILES, ())) or program
+        program = insert_setup(Subject(program, rng, PROFILES, ())) or program
     assert len(program.setup) == SETUP_MAX
 
 

@@ -11,7 +11,7 @@ from fuzz import edit
 from fuzz.execution import HarnessError
 from fuzz.finding import Finding, Kind, kinds_of
 from fuzz.judge import BOTH, PATCHED_ONLY, suspicious
-from fuzz.overlay import load_model
+from fuzz.overlay import Model, load_model
 from fuzz.reduce import Task, reduce
 from fuzz.shrink.predicates import Shows
 from fuzz.text import parse
@@ -134,7 +134,7 @@ def test_a_crash_of_ours_on_a_candidate_does_not_lose_the_finding(
 
     crashes = 0
 
-    def brittle(program: Program, *models: fuzz.triage.Model) -> object:
+    def brittle(program: Program, *models: Model) -> object:
         nonlocal crashes
         if len(program.setup) == 3:
             crashes += 1

@@ -11,6 +11,7 @@ class LossyFile(io.FileIO):
     """Takes whatever is written to it, and drops what the system does not take."""
 
     def write(self, data: Any, /) -> int:
+        """Write what the system takes; never raises OSError."""
         size = memoryview(data).nbytes
         try:
             written = super().write(data)

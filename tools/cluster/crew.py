@@ -15,8 +15,8 @@ from typing import Final
 
 from tools.campaign.layout import Layout, write_whole
 from tools.campaign.settings import Settings
-from tools.campaign.slot import Tell, Timing
-from tools.campaign.snapshot import CLUSTER, GAVE_UP, WORKER_DIED, WorkerView
+from tools.campaign.slot import Timing
+from tools.campaign.snapshot import CLUSTER, GAVE_UP, WORKER_DIED, Tell, WorkerView
 from tools.campaign.totals import Totals
 from tools.cluster.build import build_id
 from tools.cluster.engine import ClusterError, Engine, GoneError

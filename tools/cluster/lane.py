@@ -13,8 +13,7 @@ from typing import Any
 
 from tools.campaign.layout import Layout, write_whole
 from tools.campaign.rate import Rate
-from tools.campaign.slot import Tell
-from tools.campaign.snapshot import WORKER_DIED, WorkerView
+from tools.campaign.snapshot import WORKER_DIED, Tell, WorkerView
 from tools.campaign.totals import Identity, Totals, fold, identity
 from tools.cluster.engine import Ticket
 from tools.cluster.job import Job

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from tools.campaign.disk import Disk
 from tools.campaign.layout import Layout
 from tools.campaign.session import worker_command
 from tools.campaign.settings import settings_text
@@ -69,7 +70,14 @@ class Slice:
         self.errand = Errand(self._exchange, f"exchange of {job.name}")
         settings = unpack(job, layout)
         self.slot = WorkerSlot(
-            0, command(layout.root, 0), layout, settings, self.totals, timing, self.tell
+            0,
+            command(layout.root, 0),
+            layout,
+            settings,
+            self.totals,
+            timing,
+            self.tell,
+            Disk(layout, timing.ballast, self.tell).room,
         )
 
     def tell(self, kind: str, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from fuzz.mutations import ACTORS_MAX, PREEMPTIONS_MAX
+from fuzz.mutation.subject import ACTORS_MAX, PREEMPTIONS_MAX
 from fuzz.vocabulary import Actor, Program
 
 

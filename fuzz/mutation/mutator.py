@@ -13,8 +13,9 @@ from typing import Final
 
 from fuzz import edit
 from fuzz.codec import random_program
-from fuzz.crossover import splice
-from fuzz.mutations import MUTATIONS, Subject
+from fuzz.mutation.crossover import splice
+from fuzz.mutation.subject import Subject
+from fuzz.mutation.table import MUTATIONS
 from fuzz.search import Boundary
 from fuzz.vocabulary import Program
 from reference.features import Profile

@@ -1,0 +1,1 @@
+"""From Programs that found something new to the next one to try."""
