@@ -4,7 +4,7 @@ What hung may have hung only because the machine was busy, so it gets the whole 
 The stack is asked for several times, some time apart: what does not come back is what stands in
 all of them.
 
-    python -m tools.campaign.alone PROGRAM MODEL FOLDER
+    python -m tools.campaign.alone PROGRAM MODEL FOLDER SECONDS
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Final
 
 DUMPS: Final = 5
 BETWEEN: Final = 0.05  # seconds between two dumps
+LAST_SECONDS: Final = 10  # so long after its time the child ends by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ class Alone:
 
 def run_alone(program: Path, model: str, folder: Path, seconds: float) -> Alone:
     """Run a program file on a model, as found from `folder`; kill it after so many seconds."""
-    command = [sys.executable, "-m", __name__, str(program), model, str(folder)]
+    # Should we be killed meanwhile, the child ends by itself, whatever it is doing then.
+    last = str(int(seconds) + LAST_SECONDS)
+    command = [sys.executable, "-m", __name__, str(program), model, str(folder), last]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stacks:
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stacks, text=True
@@ -53,8 +56,8 @@ def run_alone(program: Path, model: str, folder: Path, seconds: float) -> Alone:
         stacks.seek(0)
         if child.returncode == 0:
             return Alone(False, str(json.loads(out)["end"]))
-        last = (stacks.read().strip().splitlines() or ["no word"])[-1]
-        return Alone(None, f"failed with exit code {child.returncode}: {last}")
+        word = (stacks.read().strip().splitlines() or ["no word"])[-1]
+        return Alone(None, f"failed with exit code {child.returncode}: {word}")
 
 
 def _dump(child: subprocess.Popen[str]) -> None:
@@ -70,13 +73,14 @@ def _dump(child: subprocess.Popen[str]) -> None:
 
 def main(arguments: list[str]) -> int:
     """The child: run, and say in JSON how it ended."""
+    path, model, folder, last = arguments
+    signal.alarm(int(last))
     faulthandler.register(signal.SIGUSR1, all_threads=False)
     # After registering: a signal during the imports would end the process without a stack.
     from fuzz.search import execute
     from fuzz.text import load
     from tools.cases import Models
 
-    path, model, folder = arguments
     run = execute(Models().get(model, Path(folder)), load(path))
     print(json.dumps({"end": f"{run.end.value} after {run.steps} steps"}))
     return 0
