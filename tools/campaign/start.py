@@ -26,8 +26,6 @@ class Wanted:
     seed: int | None = None
     ops: tuple[int, int] | None = None
     budget: int | None = None
-    hang_seconds: float | None = None
-    memory_mb: int | None = None
 
     def changes(self) -> dict[str, Any]:
         """The settings that were given, overlays aside."""
@@ -38,8 +36,6 @@ class Wanted:
             "ops_min": low,
             "ops_max": high,
             "budget": self.budget,
-            "hang_seconds": self.hang_seconds,
-            "memory_mb": self.memory_mb,
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -143,8 +139,6 @@ def _options(settings: Settings) -> dict[str, str]:
         "seed": str(settings.seed),
         "ops": f"{settings.ops_min}..{settings.ops_max}",
         "budget": str(settings.budget),
-        "hang-seconds": f"{settings.hang_seconds:g}",
-        "memory-mb": str(settings.memory_mb),
     }
 
 

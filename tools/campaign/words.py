@@ -92,8 +92,8 @@ def summary(s: Snapshot, executions: int | None = None) -> list[str]:
     ]
     if s.errors:
         lines.append(
-            f"errors:     {_count(s.errors, 'program')} on which our own code failed, which is no "
-            f"finding: {layout.errors}"
+            f"errors:     {_count(s.errors, 'program')} that failed in our own code or ended a "
+            f"worker; no finding, but please report: {layout.errors}"
         )
     if s.hangs:
         lines.append(
