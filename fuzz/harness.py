@@ -1,7 +1,8 @@
 """One execution of a campaign: run both sides of a program, compare, and say what was new.
 
 The counters are what libFuzzer sees: first the probes of either side, then one byte for each
-feature (fuzz/feedback.py) in the order of their first appearance.
+feature (fuzz/feedback.py) in the order of their first appearance.  They are the same whether the
+reference's run was needed or not (fuzz/twins.py).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from fuzz.judge import Judgement, compare
 from fuzz.overlay import Model
 from fuzz.probes import PROBES_MAX, Probes
 from fuzz.search import execute
+from fuzz.twins import Twins
 from fuzz.vocabulary import Program
 
 FEATURES_MAX: Final = 1 << 15
@@ -42,17 +44,25 @@ class Harness:
         self.counters = bytearray(COUNTERS) if counters is None else counters
         self.reference = Probes(reference, self.counters)
         self.patched = Probes(patched, self.counters, PROBES_MAX)
+        self.twins = Twins(reference, patched)
+        self.asking = self.twins.asking(self.reference.model, self.patched.model)
+        self.shared = self._shared()
         self.numbers: dict[Feature, int] = {}  # feature -> its counter
 
     def run(self, program: Program) -> Look:
         """Run a program on both sides.  Raises HarnessError when our own code fails."""
         plan = Plan.of(program)
         features: set[Feature] = set()
-        ours = execute(self.reference.model, program, plan)
+        self.twins.begin()
         watch = self._watch_patched(program, plan, features)
         theirs = watch.execution.run()
+        agree = self.twins.agree(theirs)
+        ours = theirs if agree else execute(self.reference.model, program, plan)
         features.update([("window", *entered) for entered in watch.windows])
         judgement = compare(program, self.patched.model, ours, theirs)
+        if agree:
+            for reference, patched in self.shared:
+                self.counters[reference] = self.counters[patched]
         if judgement is not None:
             features.update([("kind", k.rule, k.site, k.side) for k in kinds_of(judgement)])
         self._count(features)
@@ -67,9 +77,23 @@ class Harness:
         for feature in features:
             counters[numbers[feature]] = 1
 
+    def _shared(self) -> list[tuple[slice, slice]]:
+        """Where the counters of functions that both models share lie, on either side."""
+        shared: list[tuple[slice, slice]] = []
+        for name, ours in self.reference.spans.items():
+            if name in self.twins.asked:  # the reference counts when it is asked
+                continue
+            at, to = ours.start, self.patched.spans[name].start + PROBES_MAX
+            if shared and shared[-1][0].stop == at and shared[-1][1].stop == to:
+                before, after = shared.pop()
+                at, to = before.start, after.start
+            length = ours.stop - at
+            shared.append((slice(at, ours.stop), slice(to, to + length)))
+        return shared
+
     def _watch_patched(self, program: Program, plan: Plan, features: set[Feature]) -> Feedback:
         """The side under test is watched: the interleavings that count are those it can be in."""
-        model = self.patched.model
+        model = self.asking
         watch = Feedback("gmem-survival" in model.promises, program, features)
         watch.execution = Execution(model.kvm, plan, watch, recorder=watch)
         return watch

@@ -9,6 +9,9 @@ start with an underscore are the file's own.
     PROMISES = ("gmem-survival",)   # rules that only this model must keep; optional
     EDITS = (("kvm_mmu_invalidate_end", "old line", "new line"),)   # optional
     BASE = "seed"                   # change this model instead of the reference; optional
+    PURE = True                     # the functions only look and answer; optional, saves time
+
+PURE must be true: a function that also changes something would be missed (fuzz/twins.py).
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ class Model:
     summary: str
     promises: tuple[str, ...]
     replaced: tuple[str, ...]  # names of the functions it changes
+    pure: bool  # they only look and answer
 
 
 def known_models() -> dict[str, Path]:
@@ -105,7 +109,8 @@ def _build(name: str, path: Path) -> Model:
     body = {"__slots__": (), "overlay_file": None if name in known_models() else str(path)}
     kvm = type(f"Kvm_{path.stem}", (parent,), {**body, **changes})
     replaced = {*changes, *(base.replaced if base else ())}
-    return Model(name, kvm, summary, promises, tuple(sorted(replaced)))
+    pure = _pure(module, path, not replaced) and (base is None or base.pure)
+    return Model(name, kvm, summary, promises, tuple(sorted(replaced)), pure)
 
 
 def _base(name: str, module: ModuleType, path: Path) -> Model | None:
@@ -128,6 +133,13 @@ def _promises(module: ModuleType, path: Path, inherited: tuple[str, ...]) -> tup
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(PROMISABLE)}"
             raise OverlayError(f"{path}:1:1: {promise!r} cannot be promised; {hint}")
     return promises
+
+
+def _pure(module: ModuleType, path: Path, otherwise: bool) -> bool:
+    pure = getattr(module, "PURE", otherwise)
+    if not isinstance(pure, bool):
+        raise OverlayError(f"{path}:1:1: PURE is {pure!r}; write True or False")
+    return pure
 
 
 def _first_line(module: ModuleType) -> str:

@@ -40,20 +40,24 @@ class Probes:
     hits: bytes that several sides may share; those of this one start at `first`, and each is 1
     when its lines ran since somebody cleared it.
     places: what each probe stands for, in the same order.
+    spans: where in them each function has its own, in order.
     """
 
     def __init__(self, model: Model, hits: bytearray | None = None, first: int = 0) -> None:
         self.hits = bytearray(PROBES_MAX) if hits is None else hits
         self.first = first
         self.places: list[Place] = []
+        self.spans: dict[str, range] = {}
         # Functions see the bytes as a global of their module, under a name of this object's own.
         self._name = f"_gmemdiff_hits_{next(_numbers)}"
         self.model = replace(model, kvm=self._class(model))
 
     def _class(self, model: Model) -> type[Any]:
-        body: dict[str, Any] = {
-            name: self._probed(function) for name, function in model_functions(model)
-        }
+        body: dict[str, Any] = {}
+        for name, function in model_functions(model):
+            start = len(self.places)
+            body[name] = self._probed(function)
+            self.spans[name] = range(start, len(self.places))
         return type(model.kvm.__name__, (model.kvm,), {"__slots__": (), **body})
 
     def _probed(self, function: FunctionType) -> FunctionType:

@@ -18,11 +18,12 @@ from typing import Protocol
 from fuzz.codec import random_program
 from fuzz.execution import HarnessError
 from fuzz.finding import Finding, Kind, kinds_of
-from fuzz.judge import PATCHED_ONLY, Judgement, Verdict, compare, run_both
+from fuzz.judge import PATCHED_ONLY, Judgement, Verdict, compare
 from fuzz.overlay import Model
 from fuzz.search import RUNS_MAX
 from fuzz.tolerance import benefit
 from fuzz.triage import FollowUp, Triage
+from fuzz.twins import Twins
 from fuzz.vocabulary import Program
 from reference.features import Profile
 
@@ -86,6 +87,7 @@ class Hunt:
         self.patched = patched
         self.listener = listener
         self.clock = clock
+        self.twins = Twins(reference, patched)
         self.rng = random.Random(settings.seed)
         self.totals = Totals()
         self.kept: dict[Kind, Finding] = {}
@@ -123,7 +125,7 @@ class Hunt:
         """Look at one program, and follow up each kind that it shows."""
         totals = self.totals
         totals.programs += 1
-        ours, theirs = run_both(program, self.reference, self.patched)
+        ours, theirs = self.twins.run(program)
         totals.steps += ours.steps + theirs.steps
         for name, (old, new) in benefit(ours, theirs).items():
             sums = totals.benefit.setdefault(name, [0, 0])

@@ -20,6 +20,7 @@ from reference.state import (
 
 SUMMARY = "MMU notifiers ignore guest_memfd-only memslots"
 PROMISES = ("gmem-survival",)
+PURE = True
 
 
 def kvm_for_each_memslot_in_hva_range(

@@ -89,6 +89,7 @@ def test_two_files_of_one_name_are_two_models(tmp_path: Path) -> None:
         ("EDITS = ('young_leaves',)\n", "EDITS holds 'young_leaves'; want (function, old, new)"),
         ("BASE = 'sed'\n" + GOOD, "BASE is 'sed'; want the name of another known model"),
         ("EDITS = 7\n", "EDITS must be a tuple"),
+        ("PURE = 'yes'\n" + GOOD, "PURE is 'yes'; write True or False"),
         ("PROMISES = ('gmem-survivl',)\n" + GOOD, "did you mean 'gmem-survival'"),
         ("\0", "is not Python"),
     ],

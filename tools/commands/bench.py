@@ -19,6 +19,7 @@ from fuzz.harness import Harness
 from fuzz.judge import suspicious
 from fuzz.overlay import Model
 from fuzz.text import format_program, parse
+from fuzz.twins import Twins
 from fuzz.vocabulary import Program
 from reference.observer import Observer
 from tools import exits
@@ -60,7 +61,7 @@ def bench(repeat: int) -> int:
     stock, seed = models.get("stock"), models.get("seed")
     chosen, small = programs(OPS), programs(SMALL_OPS)
     texts = [format_program(program) for program in chosen]
-    harness = Harness(stock, seed)
+    harness, twins = Harness(stock, seed), Twins(stock, seed)
     rng = random.Random(1)
     data = [rng.randbytes(BYTES) for _ in range(PROGRAMS)]
     # Results are dropped at once, as the random loop does: keeping them costs more than a run.
@@ -72,6 +73,7 @@ def bench(repeat: int) -> int:
         ),
         ("both sides, oracles, judge", lambda: _drop(suspicious(p, stock, seed) for p in chosen)),
         (f"the same, {SMALL_OPS} ops", lambda: _drop(suspicious(p, stock, seed) for p in small)),
+        ("the same, one run where enough", lambda: _drop(twins.run(p) for p in small)),
         (f"in a campaign, {SMALL_OPS} ops", lambda: _drop(harness.run(p) for p in small)),
         (f"decode {BYTES} bytes", lambda: _drop(decode(each) for each in data)),
         ("write as text", lambda: _drop(format_program(p) for p in chosen)),
