@@ -4,16 +4,18 @@
 An input is the text of a Program; any other bytes are decoded into one (fuzz/codec.py), so every
 input means something.  Mutation and crossover work on Programs and come from here, too.
 
-On its own, ``python -m fuzz.target [libFuzzer options] [CORPUS]`` is an ordinary libFuzzer target
-(for OSS-Fuzz, ClusterFuzzLite, or by hand), set up by environment variables, since libFuzzer owns
-the command line:
+On its own, ``gmemdiff-target [libFuzzer options] [CORPUS]`` (or ``python -m fuzz.target``) is an
+ordinary libFuzzer target (for OSS-Fuzz, ClusterFuzzLite, or by hand), set up by environment
+variables, since libFuzzer owns the command line:
 
     GMEMDIFF_REFERENCE, GMEMDIFF_PATCHED   models, by default stock and seed
     GMEMDIFF_PROFILES                      for example "v7.2 x86-tdp,v7.2 arm64"; by default all
     GMEMDIFF_OPS                           for example 2..12, ops per program
 
 It stops at the first finding that speaks against the patch and holds after the search, as an
-uncaught exception with the report; libFuzzer then keeps the program.  Campaigns
+uncaught exception with the report; libFuzzer then keeps the program.  Exit code 2: the environment
+or an input file is wrong; 5: -merge=1 of folders without a program.  A dictionary (-dict) would
+change nothing: libFuzzer hands all mutation to ours, which knows the vocabulary.  Campaigns
 (tools/campaign/worker.py) give a listener instead, and go on.
 """
 
@@ -22,10 +24,12 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import shlex
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from fuzz import edit
@@ -50,6 +54,7 @@ LIBFUZZER_OPTIONS: Final = (
     # Mutants of mutants come from the mutator, which knows the steps of corpus entries only.
     "-mutate_depth=1",
 )
+BAD_INPUT, NOTHING = 2, 5  # exit codes, as of the command line
 TEXT_STARTS: Final = (b"gmemdiff", b"#")
 
 Listener = Callable[[Program, Look], None]
@@ -110,15 +115,18 @@ class Target:
             known.move_to_end(data)
             return known[data]
         program: Program | None
-        if data.startswith(TEXT_STARTS):
-            try:
-                program = _bare(parse(data.decode("utf-8")))
-            except (ProgramError, UnicodeDecodeError):
-                program = None
-        else:
-            program = decode(data, self.profiles[0] if len(self.profiles) == 1 else None)
+        try:
+            program = self._read(data)
+        except (ProgramError, UnicodeDecodeError):
+            program = None
         self._keep(data, program)
         return program
+
+    def _read(self, data: bytes) -> Program:
+        """The same, unless it raises ProgramError or UnicodeDecodeError."""
+        if data.startswith(TEXT_STARTS):
+            return _bare(parse(data.decode("utf-8")))
+        return decode(data, self.profiles[0] if len(self.profiles) == 1 else None)
 
     def _keep(self, data: bytes, program: Program | None) -> None:
         self._programs[data] = program
@@ -233,14 +241,48 @@ def _from_environment() -> Target:
     return Target(reference, patched, profiles, (int(low), int(high)), stop)
 
 
+def _own_name() -> str:
+    """What libFuzzer is told our name is: the command by which it can start us again.
+
+    It does so for -merge=1 and -fork, through a shell, and takes a start that failed for a crash
+    of the input.  A Python file needs the Python that runs it now.
+    """
+    name = shlex.quote(sys.argv[0])
+    return f"{shlex.quote(sys.executable)} -m fuzz.target" if name.endswith(".py") else name
+
+
+def _objection(target: Target, arguments: Sequence[str]) -> tuple[int, str]:
+    """Exit code and reason when nothing would be executed, which libFuzzer calls success."""
+    paths = [Path(each) for each in arguments if not each.startswith("-")]
+    for path in paths:
+        if path.is_file():
+            try:
+                target._read(path.read_bytes())
+            except ProgramError as error:
+                return BAD_INPUT, str(error).replace("<text>", str(path), 1)
+            except (OSError, UnicodeDecodeError) as error:
+                return BAD_INPUT, f"{path}:1:1: cannot be read: {error}"
+    if "-merge=1" in arguments:
+        files = [file for folder in paths[1:] for file in sorted(folder.rglob("*"))]
+        if all(target.program_of(file.read_bytes()) is None for file in files if file.is_file()):
+            folders = ", ".join(str(path) for path in paths[1:]) or "the command line"
+            return NOTHING, f"{folders}: no program to merge; give folders that hold some"
+    return 0, ""
+
+
 def main() -> int:
     """Run as a libFuzzer target."""
+    arguments = sys.argv[1:]
     try:
         target = _from_environment()
     except ValueError as error:  # an OverlayError is one, too
         print(error, file=sys.stderr)
-        return 2
-    fuzz(target, [sys.argv[0], *LIBFUZZER_OPTIONS, *sys.argv[1:]])
+        return BAD_INPUT
+    code, why = _objection(target, arguments)
+    if why:
+        print(why, file=sys.stderr)
+        return code
+    fuzz(target, [_own_name(), *LIBFUZZER_OPTIONS, *arguments])
     return 0
 
 
