@@ -10,7 +10,7 @@ variables, since libFuzzer owns the command line:
 
     GMEMDIFF_REFERENCE, GMEMDIFF_PATCHED   models, by default stock and seed
     GMEMDIFF_PROFILES                      for example "v7.2 x86-tdp,v7.2 arm64"; by default all
-    GMEMDIFF_OPS                           for example 2..12, ops per program
+    GMEMDIFF_OPS                           for example 4..24, ops per program; by default 2..12
 
 It stops at the first finding that speaks against the patch and holds after the search, as an
 uncaught exception with the report; libFuzzer then keeps the program.  Exit code 2: the environment
@@ -33,16 +33,17 @@ from pathlib import Path
 from typing import Final
 
 from fuzz import edit
-from fuzz.codec import OPS_MAX, decode
-from fuzz.finding import Finding, kinds_of
+from fuzz.codec import decode
+from fuzz.finding import kinds_of
 from fuzz.harness import COUNTERS, Harness, Look
-from fuzz.judge import PATCHED_ONLY, Verdict, judge
+from fuzz.judge import PATCHED_ONLY, Verdict
 from fuzz.mutation.mutator import Mutator
 from fuzz.overlay import Model, load_model
 from fuzz.parser import DEFAULT
 from fuzz.report import report
 from fuzz.search import Boundary, boundaries
 from fuzz.text import ProgramError, format_program, parse
+from fuzz.triage import Triage
 from fuzz.vocabulary import Program
 from reference.features import PROFILES, Profile
 
@@ -204,24 +205,29 @@ _REGISTERED: list[object] = []  # what libFuzzer points into must not be freed
 
 
 class StopAtFinding:
-    """The listener of a target on its own: judges what speaks against the patch, and raises."""
+    """The listener of a target on its own: settles what speaks against the patch, and raises.
 
-    def __init__(self, reference: Model, patched: Model) -> None:
-        self.models = reference, patched
+    As triage does it (fuzz/triage.py): a small search first, the dear one on the shrunk program,
+    and kinds that were nothing but drift are looked at less and less.
+    """
+
+    def __init__(self, reference: Model, patched: Model, profiles: Sequence[Profile] = ()) -> None:
+        self.triage = Triage(reference, patched, profiles=tuple(profiles))
 
     def __call__(self, program: Program, look: Look) -> None:
-        quick = look.judgement
-        if quick is None or quick.verdict < Verdict.DIVERGE:
+        """One execution.  Raises PatchFindingError."""
+        if look.judgement is None or look.judgement.verdict < Verdict.DIVERGE:
             return
-        if all(kind.side != PATCHED_ONLY for kind in kinds_of(quick)):
+        seen = [kind for kind in kinds_of(look.judgement) if kind.side == PATCHED_ONLY]
+        due = [kind for kind in seen if self.triage.memory.worth(kind)]
+        if not due:
             return
-        judgement = judge(program, *self.models)
-        if judgement.verdict < Verdict.DIVERGE:
-            return
-        against = [kind for kind in kinds_of(judgement) if kind.side == PATCHED_ONLY]
-        if against:
-            finding = Finding.of(judgement, *self.models, against[0])
-            raise PatchFindingError("\n" + report(finding, "the input that libFuzzer keeps"))
+        first = self.triage.first_look(program)
+        for kind in due:
+            finding = self.triage.follow(program, kind, first).finding
+            if finding is not None and finding.kind.side == PATCHED_ONLY:
+                text = report(finding, "the input that libFuzzer keeps")
+                raise PatchFindingError(f"\n{text}")
 
 
 def _from_environment() -> Target:
@@ -234,10 +240,10 @@ def _from_environment() -> Target:
         if text and text not in known:
             raise ValueError(f"GMEMDIFF_PROFILES: {text!r} is none of {', '.join(known)}")
     profiles = [known[text] for text in wanted if text]
-    low, _, high = os.environ.get("GMEMDIFF_OPS", f"2..{OPS_MAX}").partition("..")
+    low, _, high = os.environ.get("GMEMDIFF_OPS", "2..12").partition("..")
     if not (low.isdecimal() and high.isdecimal() and 1 <= int(low) <= int(high)):
         raise ValueError("GMEMDIFF_OPS: write for example 2..12")
-    stop = StopAtFinding(reference, patched)
+    stop = StopAtFinding(reference, patched, profiles)
     return Target(reference, patched, profiles, (int(low), int(high)), stop)
 
 
