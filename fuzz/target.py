@@ -4,16 +4,18 @@
 An input is the text of a Program; any other bytes are decoded into one (fuzz/codec.py), so every
 input means something.  Mutation and crossover work on Programs and come from here, too.
 
-On its own, ``python -m fuzz.target [libFuzzer options] [CORPUS]`` is an ordinary libFuzzer target
-(for OSS-Fuzz, ClusterFuzzLite, or by hand), set up by environment variables, since libFuzzer owns
-the command line:
+On its own, ``gmemdiff-target [libFuzzer options] [CORPUS]`` (or ``python -m fuzz.target``) is an
+ordinary libFuzzer target (for OSS-Fuzz, ClusterFuzzLite, or by hand), set up by environment
+variables, since libFuzzer owns the command line:
 
     GMEMDIFF_REFERENCE, GMEMDIFF_PATCHED   models, by default stock and seed
     GMEMDIFF_PROFILES                      for example "v7.2 x86-tdp,v7.2 arm64"; by default all
-    GMEMDIFF_OPS                           for example 2..12, ops per program
+    GMEMDIFF_OPS                           for example 4..24, ops per program; by default 2..12
 
 It stops at the first finding that speaks against the patch and holds after the search, as an
-uncaught exception with the report; libFuzzer then keeps the program.  Campaigns
+uncaught exception with the report; libFuzzer then keeps the program.  Exit code 2: the environment
+or an input file is wrong; 5: -merge=1 of folders without a program.  A dictionary (-dict) would
+change nothing: libFuzzer hands all mutation to ours, which knows the vocabulary.  Campaigns
 (tools/campaign/worker.py) give a listener instead, and go on.
 """
 
@@ -22,23 +24,26 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import shlex
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from fuzz import edit
-from fuzz.codec import OPS_MAX, decode
-from fuzz.finding import Finding, kinds_of
+from fuzz.codec import decode
+from fuzz.finding import kinds_of
 from fuzz.harness import COUNTERS, Harness, Look
-from fuzz.judge import PATCHED_ONLY, Verdict, judge
+from fuzz.judge import PATCHED_ONLY, Verdict
 from fuzz.mutation.mutator import Mutator
 from fuzz.overlay import Model, load_model
 from fuzz.parser import DEFAULT
 from fuzz.report import report
 from fuzz.search import Boundary, boundaries
 from fuzz.text import ProgramError, format_program, parse
+from fuzz.triage import Triage
 from fuzz.vocabulary import Program
 from reference.features import PROFILES, Profile
 
@@ -50,6 +55,7 @@ LIBFUZZER_OPTIONS: Final = (
     # Mutants of mutants come from the mutator, which knows the steps of corpus entries only.
     "-mutate_depth=1",
 )
+BAD_INPUT, NOTHING = 2, 5  # exit codes, as of the command line
 TEXT_STARTS: Final = (b"gmemdiff", b"#")
 
 Listener = Callable[[Program, Look], None]
@@ -110,15 +116,18 @@ class Target:
             known.move_to_end(data)
             return known[data]
         program: Program | None
-        if data.startswith(TEXT_STARTS):
-            try:
-                program = _bare(parse(data.decode("utf-8")))
-            except (ProgramError, UnicodeDecodeError):
-                program = None
-        else:
-            program = decode(data, self.profiles[0] if len(self.profiles) == 1 else None)
+        try:
+            program = self._read(data)
+        except (ProgramError, UnicodeDecodeError):
+            program = None
         self._keep(data, program)
         return program
+
+    def _read(self, data: bytes) -> Program:
+        """The same, unless it raises ProgramError or UnicodeDecodeError."""
+        if data.startswith(TEXT_STARTS):
+            return _bare(parse(data.decode("utf-8")))
+        return decode(data, self.profiles[0] if len(self.profiles) == 1 else None)
 
     def _keep(self, data: bytes, program: Program | None) -> None:
         self._programs[data] = program
@@ -196,24 +205,29 @@ _REGISTERED: list[object] = []  # what libFuzzer points into must not be freed
 
 
 class StopAtFinding:
-    """The listener of a target on its own: judges what speaks against the patch, and raises."""
+    """The listener of a target on its own: settles what speaks against the patch, and raises.
 
-    def __init__(self, reference: Model, patched: Model) -> None:
-        self.models = reference, patched
+    As triage does it (fuzz/triage.py): a small search first, the dear one on the shrunk program,
+    and kinds that were nothing but drift are looked at less and less.
+    """
+
+    def __init__(self, reference: Model, patched: Model, profiles: Sequence[Profile] = ()) -> None:
+        self.triage = Triage(reference, patched, profiles=tuple(profiles))
 
     def __call__(self, program: Program, look: Look) -> None:
-        quick = look.judgement
-        if quick is None or quick.verdict < Verdict.DIVERGE:
+        """One execution.  Raises PatchFindingError."""
+        if look.judgement is None or look.judgement.verdict < Verdict.DIVERGE:
             return
-        if all(kind.side != PATCHED_ONLY for kind in kinds_of(quick)):
+        seen = [kind for kind in kinds_of(look.judgement) if kind.side == PATCHED_ONLY]
+        due = [kind for kind in seen if self.triage.memory.worth(kind)]
+        if not due:
             return
-        judgement = judge(program, *self.models)
-        if judgement.verdict < Verdict.DIVERGE:
-            return
-        against = [kind for kind in kinds_of(judgement) if kind.side == PATCHED_ONLY]
-        if against:
-            finding = Finding.of(judgement, *self.models, against[0])
-            raise PatchFindingError("\n" + report(finding, "the input that libFuzzer keeps"))
+        first = self.triage.first_look(program)
+        for kind in due:
+            finding = self.triage.follow(program, kind, first).finding
+            if finding is not None and finding.kind.side == PATCHED_ONLY:
+                text = report(finding, "the input that libFuzzer keeps")
+                raise PatchFindingError(f"\n{text}")
 
 
 def _from_environment() -> Target:
@@ -226,21 +240,55 @@ def _from_environment() -> Target:
         if text and text not in known:
             raise ValueError(f"GMEMDIFF_PROFILES: {text!r} is none of {', '.join(known)}")
     profiles = [known[text] for text in wanted if text]
-    low, _, high = os.environ.get("GMEMDIFF_OPS", f"2..{OPS_MAX}").partition("..")
+    low, _, high = os.environ.get("GMEMDIFF_OPS", "2..12").partition("..")
     if not (low.isdecimal() and high.isdecimal() and 1 <= int(low) <= int(high)):
         raise ValueError("GMEMDIFF_OPS: write for example 2..12")
-    stop = StopAtFinding(reference, patched)
+    stop = StopAtFinding(reference, patched, profiles)
     return Target(reference, patched, profiles, (int(low), int(high)), stop)
+
+
+def _own_name() -> str:
+    """What libFuzzer is told our name is: the command by which it can start us again.
+
+    It does so for -merge=1 and -fork, through a shell, and takes a start that failed for a crash
+    of the input.  A Python file needs the Python that runs it now.
+    """
+    name = shlex.quote(sys.argv[0])
+    return f"{shlex.quote(sys.executable)} -m fuzz.target" if name.endswith(".py") else name
+
+
+def _objection(target: Target, arguments: Sequence[str]) -> tuple[int, str]:
+    """Exit code and reason when nothing would be executed, which libFuzzer calls success."""
+    paths = [Path(each) for each in arguments if not each.startswith("-")]
+    for path in paths:
+        if path.is_file():
+            try:
+                target._read(path.read_bytes())
+            except ProgramError as error:
+                return BAD_INPUT, str(error).replace("<text>", str(path), 1)
+            except (OSError, UnicodeDecodeError) as error:
+                return BAD_INPUT, f"{path}:1:1: cannot be read: {error}"
+    if "-merge=1" in arguments:
+        files = [file for folder in paths[1:] for file in sorted(folder.rglob("*"))]
+        if all(target.program_of(file.read_bytes()) is None for file in files if file.is_file()):
+            folders = ", ".join(str(path) for path in paths[1:]) or "the command line"
+            return NOTHING, f"{folders}: no program to merge; give folders that hold some"
+    return 0, ""
 
 
 def main() -> int:
     """Run as a libFuzzer target."""
+    arguments = sys.argv[1:]
     try:
         target = _from_environment()
     except ValueError as error:  # an OverlayError is one, too
         print(error, file=sys.stderr)
-        return 2
-    fuzz(target, [sys.argv[0], *LIBFUZZER_OPTIONS, *sys.argv[1:]])
+        return BAD_INPUT
+    code, why = _objection(target, arguments)
+    if why:
+        print(why, file=sys.stderr)
+        return code
+    fuzz(target, [_own_name(), *LIBFUZZER_OPTIONS, *arguments])
     return 0
 
 
