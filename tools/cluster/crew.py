@@ -45,8 +45,6 @@ class Plan:
 class ClusterCrew:
     """All slices of one session; a crew with itself as its only member."""
 
-    brings_more = True
-
     def __init__(
         self,
         engine: Engine,
@@ -89,6 +87,11 @@ class ClusterCrew:
     def words(self) -> str:
         """Which cluster, and by way of which location."""
         return f"cluster {self.engine.address}, location {self.home.share.url}"
+
+    @property
+    def brings_more(self) -> bool:
+        """Slices send what they have until the end, and it is fetched after that."""
+        return not self._over
 
     @property
     def over(self) -> bool:
