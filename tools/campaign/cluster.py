@@ -10,7 +10,8 @@ from typing import Final
 from tools.campaign.crew import CrewMaker, Room
 from tools.campaign.layout import Layout
 from tools.campaign.settings import CampaignError, Settings
-from tools.campaign.slot import Tell, Timing
+from tools.campaign.slot import Timing
+from tools.campaign.snapshot import Tell
 from tools.campaign.totals import Totals
 
 FOLDER: Final = "share"  # in the campaign's directory: for a cluster on this machine

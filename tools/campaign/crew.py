@@ -11,8 +11,8 @@ from typing import Protocol, TypeAlias
 
 from tools.campaign.layout import Layout
 from tools.campaign.settings import Settings
-from tools.campaign.slot import Tell, Timing
-from tools.campaign.snapshot import WorkerView
+from tools.campaign.slot import Timing
+from tools.campaign.snapshot import Tell, WorkerView
 from tools.campaign.totals import Totals
 from tools.campaign.worker_slot import WorkerSlot
 

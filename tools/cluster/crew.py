@@ -15,8 +15,8 @@ from typing import Final
 
 from tools.campaign.layout import Layout, write_whole
 from tools.campaign.settings import Settings
-from tools.campaign.slot import Tell, Timing
-from tools.campaign.snapshot import CLUSTER, GAVE_UP, WORKER_DIED, WorkerView
+from tools.campaign.slot import Timing
+from tools.campaign.snapshot import CLUSTER, GAVE_UP, WORKER_DIED, Tell, WorkerView
 from tools.campaign.totals import Totals
 from tools.cluster.build import build_id
 from tools.cluster.engine import ClusterError, Engine, GoneError
@@ -27,6 +27,7 @@ from tools.cluster.lane import Lane
 from tools.cluster.share import ShareError
 
 STRIKES: Final = 3  # failed slices in a row, then a worker gets no more
+OVERDUE: Final = 300.0  # seconds after which a slice that should have ended is given up
 STOP_SECONDS: Final = 5.0  # to tell the slices, when there is no time to wait for them
 SLICE_MIN: Final = 3.0  # seconds; a shorter slice would only load the corpus
 
@@ -132,6 +133,8 @@ class ClusterCrew:
         for lane in self.lanes:
             if lane.ticket is not None and lane.ticket.done:
                 self._ended(lane, now)
+            elif lane.job is not None and now - lane.begun >= lane.job.seconds + OVERDUE:
+                self._overdue(lane)
         if self.stopping_since is None:
             self._free_stranded()
             self._fill(now)
@@ -210,6 +213,14 @@ class ClusterCrew:
             lane.end()
             self.strikes.pop(str(beat.get("address")), None)
             self.backoff.deaths = 0
+
+    def _overdue(self, lane: Lane) -> None:
+        """A host that hangs, or far more slices than threads: do not wait for it for ever."""
+        assert lane.ticket is not None
+        assert lane.job is not None
+        lane.ticket.forget()
+        self.tell(WORKER_DIED, f"{lane.job.name} is overdue; another slice takes its place")
+        lane.end()
 
     def _failed(self, name: str, error: SliceError, now: float, lived: float) -> None:
         """A worker that fails time and again gets no more slices; others go on."""
