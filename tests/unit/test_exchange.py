@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,9 +41,9 @@ class Both:
 
 
 @pytest.fixture
-def both(tmp_path: Path) -> Iterator[Both]:
+def both(tmp_path: Path) -> Both:
     """A campaign with a share."""
-    yield Both(tmp_path)
+    return Both(tmp_path)
 
 
 def names(folder: Path) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,12 +18,12 @@ NAME = content_name(DATA)
 
 
 @pytest.fixture(params=["file", "memory"])
-def share(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Share]:
+def share(request: pytest.FixtureRequest, tmp_path: Path) -> Share:
     """A location of each kind."""
     url = tmp_path.as_uri() if request.param == "file" else f"memory://{uuid4().hex}"
     share = Share(url)
     share.make()
-    yield share
+    return share
 
 
 def test_what_is_written_is_listed_and_read(share: Share) -> None:
