@@ -27,6 +27,7 @@ from tools.cluster.lane import Lane
 from tools.cluster.share import ShareError
 
 STRIKES: Final = 3  # failed slices in a row, then a worker gets no more
+OVERDUE: Final = 300.0  # seconds after which a slice that should have ended is given up
 STOP_SECONDS: Final = 5.0  # to tell the slices, when there is no time to wait for them
 SLICE_MIN: Final = 3.0  # seconds; a shorter slice would only load the corpus
 
@@ -44,8 +45,6 @@ class Plan:
 
 class ClusterCrew:
     """All slices of one session; a crew with itself as its only member."""
-
-    brings_more = True
 
     def __init__(
         self,
@@ -91,6 +90,11 @@ class ClusterCrew:
         return f"cluster {self.engine.address}, location {self.home.share.url}"
 
     @property
+    def brings_more(self) -> bool:
+        """Slices send what they have until the end, and it is fetched after that."""
+        return not self._over
+
+    @property
     def over(self) -> bool:
         """Whether no slice runs, and what they brought is here."""
         return self._over
@@ -129,6 +133,8 @@ class ClusterCrew:
         for lane in self.lanes:
             if lane.ticket is not None and lane.ticket.done:
                 self._ended(lane, now)
+            elif lane.job is not None and now - lane.begun >= lane.job.seconds + OVERDUE:
+                self._overdue(lane)
         if self.stopping_since is None:
             self._free_stranded()
             self._fill(now)
@@ -207,6 +213,14 @@ class ClusterCrew:
             lane.end()
             self.strikes.pop(str(beat.get("address")), None)
             self.backoff.deaths = 0
+
+    def _overdue(self, lane: Lane) -> None:
+        """A host that hangs, or far more slices than threads: do not wait for it for ever."""
+        assert lane.ticket is not None
+        assert lane.job is not None
+        lane.ticket.forget()
+        self.tell(WORKER_DIED, f"{lane.job.name} is overdue; another slice takes its place")
+        lane.end()
 
     def _failed(self, name: str, error: SliceError, now: float, lived: float) -> None:
         """A worker that fails time and again gets no more slices; others go on."""

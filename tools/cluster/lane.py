@@ -63,8 +63,6 @@ class Lane:
             return
         if self._who is not None and who != self._who:
             self._lost(beat)
-        if self._who is None:
-            self._fold()  # what a session before left
         self._who, self.beat, self._unwritten = who, beat, True
         self._write()
         self._pass_on()
@@ -84,7 +82,7 @@ class Lane:
         """The try is over: its counts are final.  May raise OSError: then again later."""
         self._write()
         if self._who is not None:
-            self._fold()
+            fold(self.layout, self.totals, self.number)
             self._gone.add(self._who)
             self._before += _count(self.beat)
         self._who, self.beat, self._said = None, {}, 0
@@ -99,9 +97,6 @@ class Lane:
             path = self.layout.worker(self.number) / "stats.json"
             write_whole(path, json.dumps(self.beat, sort_keys=True))
             self._unwritten = False
-
-    def _fold(self) -> None:
-        fold(self.layout, self.totals, self.number)
 
     def _pass_on(self) -> None:
         events = self.beat.get("events")

@@ -20,6 +20,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -112,7 +113,7 @@ class Share:
             young = f"{folder}/{YOUNG}{name}.{uuid4().hex}"
             try:
                 self._fs.pipe_file(young, data)
-                self._fs.mv(young, target)
+                Path(young).replace(target)  # and not mv: that goes into a folder of that name
             except OSError:
                 with suppress(OSError):
                     self._fs.rm_file(young)

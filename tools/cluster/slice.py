@@ -13,7 +13,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,16 +69,11 @@ class Slice:
         self.away = Away(self.share, layout, job.session)
         self.errand = Errand(self._exchange, f"exchange of {job.name}")
         settings = unpack(job, layout)
+        self.disk = Disk(layout, timing.ballast, self.tell)
         self.slot = WorkerSlot(
-            0,
-            command(layout.root, 0),
-            layout,
-            settings,
-            self.totals,
-            timing,
-            self.tell,
-            Disk(layout, timing.ballast, self.tell).room,
-        )
+            0, command(layout.root, 0), layout, settings, self.totals, timing, self.tell,
+            self.disk.room,
+        )  # fmt: skip
 
     def tell(self, kind: str, text: str) -> None:
         """Something happened: told at home with the next beat."""
@@ -96,11 +91,11 @@ class Slice:
         try:
             while not self.slot.over:
                 now = self.clock()
-                with suppress(OSError):  # a full disk: the worker waits, and so does its burial
-                    self.slot.tick(now)
+                self.disk.tick(now)
+                self.disk.guard(partial(self.slot.tick, now))
                 if (now >= deadline or self.ending) and self.slot.stopping_since is None:
-                    with suppress(OSError):  # then it gets a signal
-                        self.layout.stop.touch()
+                    if not self.disk.guard(self.layout.stop.touch):
+                        self.slot.grace = 0.0  # it cannot see a file that is not there
                     self.slot.stop(now)
                 if self.errand.running:
                     self._take()
@@ -110,8 +105,7 @@ class Slice:
                 self.sleep(self.timing.tick)
         finally:
             self.slot.kill()
-            with suppress(OSError):
-                self.slot.tick(self.clock())
+            self.disk.guard(partial(self.slot.tick, self.clock()))
         self._finish()
         if self.gave_up:
             raise SliceError(f"{self.host}: {self.gave_up}", self.address)
