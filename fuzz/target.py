@@ -34,11 +34,12 @@ from typing import Final
 
 from fuzz import edit
 from fuzz.codec import decode
+from fuzz.execution import HarnessError
 from fuzz.finding import kinds_of
 from fuzz.harness import COUNTERS, Harness, Look
 from fuzz.judge import PATCHED_ONLY, Verdict
 from fuzz.mutation.mutator import Mutator
-from fuzz.overlay import Model, load_model
+from fuzz.overlay import Model, OverlayError, load_model
 from fuzz.parser import DEFAULT
 from fuzz.report import report
 from fuzz.search import Boundary, boundaries
@@ -144,7 +145,11 @@ class Target:
     def _boundaries(self, program: Program) -> tuple[Boundary, ...]:
         passed = self._passed.get(program)
         if passed is None:
-            passed = self._passed[program] = boundaries(program, self.patched)
+            try:
+                passed = boundaries(program, self.patched)
+            except (HarnessError, OverlayError):  # told when the program itself is run
+                passed = ()
+            self._passed[program] = passed
             if len(self._passed) > PROGRAMS_KEPT:
                 self._passed.popitem(last=False)
         return passed

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fuzz import target as module
 from fuzz.codec import random_program
+from fuzz.execution import HarnessError
 from fuzz.finding import Kind
 from fuzz.harness import Look
 from fuzz.overlay import load_model
@@ -91,6 +92,20 @@ def test_the_same_seed_gives_the_same_mutant_whatever_was_parsed_before() -> Non
     fresh = Target(STOCK, SEED, (), (2, 12), note)
     assert [fresh.custom_mutator(data, INPUT_BYTES_MAX, seed) for seed in range(20)] == first
     assert len(set(first)) > 10
+
+
+def test_a_program_that_our_own_code_fails_on_can_still_be_mutated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Raised in the mutator, the error would end the process without a word on the program."""
+
+    def fail(*_: object) -> None:
+        raise HarnessError("injected")
+
+    monkeypatch.setattr(module, "boundaries", fail)
+    target = Target(STOCK, SEED, (), (2, 12), note)
+    texts = [target.custom_mutator(AGREE.encode(), INPUT_BYTES_MAX, seed) for seed in range(9)]
+    assert all(parse(text.decode()) for text in texts)
 
 
 def test_a_mutant_that_does_not_fit_is_the_input_instead() -> None:
