@@ -148,10 +148,11 @@ def write_whole(path: Path, data: bytes | str) -> None:
     After a power cut the last files may be empty, which the next resume repairs; findings
     themselves are synced (fuzz/folder.py).  Raises OSError, having removed what it had begun.
     """
+    content = data.encode() if isinstance(data, str) else data
     young = path.with_name(f"{YOUNG}{path.name}.{os.getpid()}")
     try:
         with young.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            file.write(content)
         young.replace(path)
     except OSError:
         young.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ FORMAT: Final = 1
 EVERY: Final = 1.0  # seconds between two stats.json
 RETRY: Final = 1.0  # seconds between two tries on a full disk
 WAITING_MAX: Final = 4  # programs of one kind in the queue
+ERRORS_KEPT: Final = 100  # per process; an error on every input must not fill the disk
 
 
 class Ledger:
@@ -57,6 +59,7 @@ class Ledger:
         self.start = self.last_tick = self.last_new = clock()
         self.stopping = False
         self.waiting = ""
+        self.unsaved = False  # told to stop while a write had to wait: the input in hand is left
         self.executions = self.steps = self.hits = self.inconclusive = self.errors = 0
         self.features: set[Feature] = set()
         self.lines = 0  # one bit for each probe that was ever hit
@@ -125,8 +128,10 @@ class Ledger:
         self._write(partial(write_whole, self.layout.queue / name, text))
 
     def failed(self, data: bytes, error: HarnessError) -> None:
-        """Our own code failed on an input: keep both."""
+        """Our own code failed on an input: keep both, unless that has happened very often."""
         self.errors += 1
+        if self.errors > ERRORS_KEPT:
+            return
         name = content_name(data)
         print(f"errors/{name}{PROGRAM_SUFFIX}: internal error: {error}", file=sys.stderr)
         for suffix, content in ((PROGRAM_SUFFIX, data), (".txt", f"{error}\n".encode())):
@@ -141,6 +146,7 @@ class Ledger:
                 self.waiting = f"cannot write: {error.strerror}"
                 print(self.waiting, file=sys.stderr)
                 if self._must_stop():
+                    self.unsaved = True
                     return
                 self.sleep(RETRY)
                 self._save()
@@ -155,9 +161,11 @@ class Ledger:
     def tick(self) -> bool:
         """Once a second: write statistics, read what triage says.  True: it is time to end."""
         now = self.clock()
-        if now - self.last_tick < EVERY and not self.stopping:
+        # The clock may be set back; that must not mean silence until it is where it was.
+        if 0 <= now - self.last_tick < EVERY and not self.stopping:
             return False
         self.last_tick = now
+        self.waiting = ""  # who still waits does not come here
         self._save()
         self._read_known()
         return self._must_stop()
@@ -172,10 +180,8 @@ class Ledger:
     def _save(self) -> None:
         data = json.dumps(self.stats(), sort_keys=True)
         path = self.layout.worker(self.number) / "stats.json"
-        try:
+        with suppress(OSError):  # the next one says the same and more
             write_whole(path, data)
-        except OSError as error:
-            self.waiting = f"cannot write: {error.strerror}"
 
     def stats(self) -> dict[str, Any]:
         """Everything that is counted, as stats.json has it."""
@@ -215,6 +221,6 @@ class Ledger:
             data = json.loads(self.layout.known.read_text(encoding="utf-8"))
             known = {Kind(*each) for each in data["kinds"]}
             vain = {Kind(*each[:3]): int(each[3]) for each in data.get("vain", ())}
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return  # not there yet; a broken one only costs more looks
         self._known_time, self.known, self.vain = changed, known, vain

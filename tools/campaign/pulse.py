@@ -8,12 +8,15 @@ program it was.
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 from pathlib import Path
 from typing import Final
 
 SIZE: Final = 1 << 16
-_HEAD: Final = struct.Struct("<QI")  # executions, length of the input in hand (0: none)
+# Executions, length of the input in hand (0: none).  Of the machine's own byte order, so that each
+# number is written by one store, which no kill can interrupt.
+_HEAD: Final = struct.Struct("QI")
 INPUT_MAX: Final = SIZE - _HEAD.size
 
 
@@ -23,7 +26,8 @@ class Pulse:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
-            file.truncate(SIZE)
+            # Not only its length: a page that a full disk cannot give would be a SIGBUS later.
+            os.posix_fallocate(file.fileno(), 0, SIZE)
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), SIZE)
         self.executions = 0

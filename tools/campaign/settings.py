@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,10 @@ from reference.features import KERNELS, MMUS, Profile
 from tools.campaign.layout import Layout, write_whole
 
 FORMAT: Final = 1
+# What workers would die of, one after the other.
+AT_LEAST: Final = {
+    "ops_min": 1, "ops_max": 1, "budget": 0, "hang_seconds": 0.1, "memory_mb": 1,
+}  # fmt: skip
 
 
 class CampaignError(ValueError):
@@ -65,9 +70,12 @@ def load_settings(root: Path) -> Settings:
         raise CampaignError(f"{path}: cannot be read: {error}") from error
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        line, column, why = 1, 1, str(error)
+        if isinstance(error, json.JSONDecodeError):
+            line, column, why = error.lineno, error.colno, error.msg
         raise CampaignError(
-            f"{path}:{error.lineno}:{error.colno}: is not JSON: {error.msg}; "
+            f"{path}:{line}:{column}: is not JSON: {why}; "
             "restore the file, or move it away and start again with the same -w"
         ) from error
     return _checked(path, data)
@@ -89,4 +97,12 @@ def _checked(path: Path, data: Any) -> Settings:
         if len(words) != 2 or words[0] not in KERNELS or words[1] not in MMUS:
             raise CampaignError(f"{path}:1:1: {text!r} is no profile; write 'v7.2 x86-tdp'")
     given: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in data.items()}
-    return Settings(**given)
+    settings = Settings(**given)
+    for name, least in AT_LEAST.items():
+        value = getattr(settings, name)
+        if not least <= value < inf:
+            raise CampaignError(f"{path}:1:1: {name} is {value}; want {least} or more")
+    if settings.ops_min > settings.ops_max:
+        both = f"{settings.ops_min} to {settings.ops_max}"
+        raise CampaignError(f"{path}:1:1: ops_min to ops_max is {both}; exchange them")
+    return settings

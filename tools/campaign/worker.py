@@ -59,7 +59,8 @@ class WorkerTarget(Target):
         except OverlayError as error:
             self.ledger.close()
             _leave(str(error), exits.BAD_INPUT)
-        self.pulse.idle()
+        if not self.ledger.unsaved:  # else the next resume finds the input in the pulse
+            self.pulse.idle()
         if self.ledger.tick():
             self.ledger.close()
             _leave("", exits.CLEAN)
@@ -111,13 +112,17 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load_settings(layout.root)
         target = make_target(layout, number, settings)
+        generation = _generation(layout.worker(number))
     except (CampaignError, OverlayError) as error:
         print(error, file=sys.stderr)
         return exits.BAD_INPUT
+    except OSError as error:  # the supervisor knows what to do about a full disk
+        print(f"{error.filename or layout.root}: {error.strerror}", file=sys.stderr)
+        return exits.INTERNAL
     for number_ in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number_, lambda *_: target.ledger.stop())
-    seed = settings.seed * SEEDS + number * 1009 + _generation(layout.worker(number)) * 101
-    options = [f"-seed={seed % (1 << 32 - 1) + 1}", f"-artifact_prefix={layout.worker(number)}/"]
+    seed = settings.seed * SEEDS + number * 1009 + generation * 101
+    options = [f"-seed={seed % ((1 << 31) - 1) + 1}", f"-artifact_prefix={layout.worker(number)}/"]
     fuzz(target, ["gmemdiff", *LIBFUZZER_OPTIONS, *QUIET_OPTIONS, *options, str(layout.corpus)])
     return exits.CLEAN
 
