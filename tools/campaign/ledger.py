@@ -165,7 +165,6 @@ class Ledger:
         if 0 <= now - self.last_tick < EVERY and not self.stopping:
             return False
         self.last_tick = now
-        self.waiting = ""  # who still waits does not come here
         self._save()
         self._read_known()
         return self._must_stop()
