@@ -66,6 +66,7 @@ class FakeEngine:
         self.workers: dict[str, int] | ClusterError = {"a": 1, "b": 2}
         self.tickets: list[FakeTicket] = []
         self.closed = False
+        self.broken = False
 
     def capacity(self) -> dict[str, int]:
         if isinstance(self.workers, ClusterError):
@@ -73,6 +74,8 @@ class FakeEngine:
         return dict(self.workers)
 
     def submit(self, job: Job, workers: Sequence[str] | None = None) -> Ticket:
+        if self.broken:
+            raise ClusterError("takes no slice")
         self.tickets.append(FakeTicket(job, workers))
         return self.tickets[-1]
 
@@ -312,6 +315,16 @@ def test_a_scheduler_that_does_not_answer_is_told_once_and_waited_for(bench: Ben
         (CLUSTER, "the cluster's scheduler: there again"),
     ]
     assert len(bench.running) == 4
+
+
+def test_a_scheduler_that_takes_no_slice_is_waited_for(bench: Bench) -> None:
+    bench.engine.broken = True
+    bench.tick()
+    assert not bench.running
+    bench.engine.broken = False
+    bench.tick()
+    assert len(bench.running) == 3
+    assert GAVE_UP not in bench.kinds()
 
 
 def test_slices_end_with_the_session(tmp_path: Path) -> None:

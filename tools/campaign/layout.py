@@ -11,7 +11,9 @@
     DIR/hangs/SHA1.prog          inputs of workers that had to be killed
     DIR/errors/SHA1.prog         programs on which our own code failed, with SHA1.txt
     DIR/quarantine/              files that were torn or not ours, moved here, never deleted
-    DIR/workers/N/               pulse, stats.json, log of worker N
+    DIR/workers/N/               pulse, stats.json, log of worker N; or of a lane, tools/cluster
+    DIR/workers/slices           how many slices have been cut for a cluster
+    DIR/share/                   where hosts of a cluster exchange programs, unless it is elsewhere
     DIR/stats.jsonl              one line of statistics a second or so, with AFL++'s names
     DIR/events.jsonl             one line for each thing that happened: started, found, died, ...
     DIR/totals.json              what worker processes that have ended had counted

@@ -38,7 +38,7 @@ class Plan:
 
     jobs: int | None = None  # at most so many slices at once; None: as the cluster has threads
     time_max: float | None = None  # of the session: slices end with it
-    slice_seconds: float = 120.0  # long against what it takes to load a corpus
+    slice_seconds: float = 300.0  # long against what it takes to load a corpus
     every: float = 5.0  # between exchanges
     patience: float = 60.0  # for slices to end when asked
 
@@ -267,9 +267,14 @@ class ClusterCrew:
             wanted = min(wanted, self.plan.jobs)
         allowed = sorted(usable) if self.shunned else None
         for _ in range(wanted - self._busy()):
-            lane = self._free_lane()
-            job = self._job(seconds)
-            lane.begin(job, self.engine.submit(job, allowed), now, allowed)
+            lane, job = self._free_lane(), self._job(seconds)
+            try:
+                ticket = self.engine.submit(job, allowed)
+            except ClusterError as error:
+                self.capacity = {}  # until the next census
+                self._trouble("scheduler", str(error))
+                return
+            lane.begin(job, ticket, now, allowed)
 
     def _busy(self) -> int:
         return sum(lane.busy for lane in self.lanes)

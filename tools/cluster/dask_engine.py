@@ -93,9 +93,13 @@ class Dask:
 
     def submit(self, job: Job, workers: Sequence[str] | None = None) -> DaskTicket:
         """Give a slice to the cluster: to one of these workers, or to any."""
-        future = self._client.submit(
-            slice_task, job, key=job.name, pure=False, workers=workers, allow_other_workers=False
-        )
+        try:
+            future = self._client.submit(
+                slice_task, job, key=job.name, pure=False, workers=workers,
+                allow_other_workers=False,
+            )  # fmt: skip
+        except (OSError, RuntimeError) as error:  # the connection broke a moment ago
+            raise ClusterError(f"{self.address}: takes no slice: {error}") from error
         return DaskTicket(future)
 
     def close(self) -> None:

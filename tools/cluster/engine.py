@@ -43,7 +43,7 @@ class Engine(Protocol):
         """Slots of each worker, by its address.  Raises ClusterError when nobody answers."""
 
     def submit(self, job: Job, workers: Sequence[str] | None = None) -> Ticket:
-        """Give a slice to one of these workers, or to any."""
+        """Give a slice to one of these workers, or to any.  Raises ClusterError."""
 
     def close(self) -> None:
         """End the connection."""
