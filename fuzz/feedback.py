@@ -1,10 +1,13 @@
 """What one run did that line coverage cannot see: who met whom on what, and inside which window.
 
-Three kinds of feature, each a tuple of plain strings:
+Kinds of feature, each a tuple of plain strings:
 
 * ("meet", object, step, step): two actors touched one object one after the other, in these steps;
 * ("window", name, op): an op took a step inside a window (fuzz/windows.py) of another actor's op;
-* ("parked", step, kind): an actor of this kind ran while another stood before this step.
+* ("parked", step, kind): an actor of this kind ran while another stood before this step;
+* ("leaf", slot, how, level, backing): a leaf was made: in which kind of slot, by a fault or a
+  prefetch, for the guest or its nested guest, of a file's page or an anonymous one;
+* ("unmap", slot, who): leaves of this kind of slot were taken away.
 
 They are what a schedule is about.  Collecting them costs a twelfth of a run.
 """
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fuzz.execution import Execution
 from fuzz.invariants import Oracles
+from fuzz.mappings import how_made, kind_of_slot
 from fuzz.vocabulary import SETUP, Program
 from fuzz.windows import CLOSES, CONDITIONS, OPENS, OPENS_FOR_OP, Condition, names
 
@@ -138,8 +142,19 @@ class Feedback(Oracles):
     def spte_installed(self, root: Root, gfn: int, spte: Spte, fault: Fault | None) -> None:
         """A leaf: its gfn and its page."""
         super().spte_installed(root, gfn, spte, fault)
+        slot = fault.slot if fault is not None else self.kvm.gfn_to_memslot(root.as_id, gfn)
+        backing = "file" if spte.frame.inode is not None else "anonymous"
+        level = "nested" if root.l2 else "guest"
+        self.features.add(("leaf", kind_of_slot(slot), how_made(spte), level, backing))
         self._touch("gfn", ("gfn", gfn))
         self._touch("page", spte.frame)
+
+    def sptes_unmapped(self, slot: MemorySlot, count: int, from_hva: bool) -> None:
+        """Leaves went."""
+        super().sptes_unmapped(slot, count, from_hva)
+        if count:
+            who = "notifier" if from_hva else "file or attributes"
+            self.features.add(("unmap", kind_of_slot(slot), who))
 
     def frame_used(self, frame: Frame, generation: int, who: str) -> None:
         """A page was read or written."""

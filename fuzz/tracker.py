@@ -16,6 +16,7 @@ from reference.features import Profile
 
 FREE_PAGE: Final = area_base("C") // PAGE  # nothing is mapped here at first
 GRAVES_MAX: Final = 4
+NESTING: Final = ("x86-tdp", "x86-direct")  # MMUs under which a guest can have a guest
 _GUEST_MEMFD: Final = MEM_FLAGS["GUEST_MEMFD"]
 _LOG_DIRTY: Final = MEM_FLAGS["LOG_DIRTY"]
 _T = TypeVar("_T")
@@ -100,7 +101,7 @@ class World:
         self.reader = reader
         self.private = vm != "default"
         self.gmem_flags = GMEM_FLAGS["MMAP"] if self.private else sum(GMEM_FLAGS.values())
-        self.nests = profile.mmu in ("x86-tdp", "x86-direct")
+        self.nests = profile.mmu in NESTING
         self.files: list[File] = []
         self.regions: list[Region] = []
         self.graves: list[Region] = []  # deleted slots, for making again

@@ -14,6 +14,7 @@ from typing import Final
 from fuzz import edit
 from fuzz.codec import random_program
 from fuzz.mutation.crossover import splice
+from fuzz.mutation.ops import nest_accesses
 from fuzz.mutation.subject import Subject
 from fuzz.mutation.table import MUTATIONS
 from fuzz.search import Boundary
@@ -21,6 +22,7 @@ from fuzz.vocabulary import Program
 from reference.features import Profile
 
 FRESH_EVERY: Final = 4
+NESTED_EVERY: Final = 6
 STACKED_MAX: Final = 5  # mutations on top of each other
 TRIES_MAX: Final = 8  # mutations that do not apply
 
@@ -45,8 +47,11 @@ class Mutator:
         self.boundaries = boundaries
 
     def fresh(self, rng: random.Random) -> Program:
-        """A random program."""
-        return random_program(rng, rng.choice(self.profiles), self.ops_min, self.ops_max)
+        """A random program, one time in NESTED_EVERY with a nested guest where there can be one."""
+        program = random_program(rng, rng.choice(self.profiles), self.ops_min, self.ops_max)
+        if rng.randrange(NESTED_EVERY):
+            return program
+        return nest_accesses(Subject(program, rng, self.profiles, ())) or program
 
     def mutate(self, program: Program | None, rng: random.Random) -> Program:
         """A changed copy, or a fresh program, always when there is none to change."""

@@ -6,11 +6,15 @@ New ops and arguments are drawn from what the ops before them left (fuzz/tracker
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from fuzz import edit
 from fuzz.draws import draw_op, spoil
 from fuzz.mutation.subject import Subject, new_op
+from fuzz.tracker import NESTING
 from fuzz.vocabulary import OPS, PAGE, Op, Program
+
+ACCESSES: Final = ("read", "write")  # guest accesses, which can be nested
 
 
 def insert_op(s: Subject) -> Program | None:
@@ -100,7 +104,7 @@ def borrow_argument(s: Subject) -> Program | None:
         }
         - {op.args[index]}
     )
-    return _with_argument(s, name, at, op, index, s.rng.choice(values)) if values else None
+    return _with_argument(s.program, name, at, op, index, s.rng.choice(values)) if values else None
 
 
 def nudge_argument(s: Subject) -> Program | None:
@@ -120,7 +124,7 @@ def nudge_argument(s: Subject) -> Program | None:
         value = s.rng.randrange(2)
     else:
         value += s.rng.choice((-1, 1))
-    return _with_argument(s, name, at, op, index, value) if 0 <= value < 1 << 63 else None
+    return _with_argument(s.program, name, at, op, index, value) if 0 <= value < 1 << 63 else None
 
 
 def spoil_argument(s: Subject) -> Program | None:
@@ -134,6 +138,28 @@ def spoil_argument(s: Subject) -> Program | None:
         return None
     args = spoil(s.world(at), OPS[op.name].args, op.args)
     return edit.with_op(s.program, actor.name, at, replace(op, args=args))
+
+
+def nest_accesses(s: Subject) -> Program | None:
+    """All accesses of a vCPU come from the guest's guest, or from the guest again.
+
+    A nested guest's leaves are made by other code, and only its own accesses meet them: one
+    access that is nested among many that are not does nothing.
+    """
+    if s.program.profile.mmu not in NESTING:
+        return None
+    able = [a for a in s.program.actors if any(op.name in ACCESSES for op in a.ops)]
+    if not able:
+        return None
+    actor = s.rng.choice(able)
+    at = {name: [arg.name for arg in OPS[name].args].index("l2") for name in ACCESSES}
+    places = [index for index, op in enumerate(actor.ops) if op.name in ACCESSES]
+    nested = [bool(actor.ops[index].args[at[actor.ops[index].name]]) for index in places]
+    program = s.program
+    for index in places:
+        op = actor.ops[index]
+        program = _with_argument(program, actor.name, index, op, at[op.name], int(not all(nested)))
+    return program
 
 
 def _argument(s: Subject) -> tuple[str | None, int, Op, int] | None:
@@ -151,7 +177,7 @@ def _argument(s: Subject) -> tuple[str | None, int, Op, int] | None:
 
 
 def _with_argument(
-    s: Subject, name: str | None, at: int, op: Op, index: int, value: int
+    program: Program, name: str | None, at: int, op: Op, index: int, value: int
 ) -> Program:
     args = (*op.args[:index], value, *op.args[index + 1 :])
-    return edit.with_op(s.program, name, at, replace(op, args=args))
+    return edit.with_op(program, name, at, replace(op, args=args))
