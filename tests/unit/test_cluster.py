@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,19 @@ import pytest
 pytest.importorskip("fsspec", reason="needs the extra: pip install 'gmemdiff[cluster]'")
 
 from tools.campaign.layout import Layout, content_name
-from tools.campaign.settings import Settings, load_settings
+from tools.campaign.settings import Settings
 from tools.campaign.slot import Timing
 from tools.campaign.snapshot import CLUSTER, GAVE_UP, WORKER_DIED, WORKER_HUNG
 from tools.campaign.totals import Totals, campaign_totals
-from tools.cluster.build import build_id, sources_hash
+from tools.cluster.build import build_id
 from tools.cluster.crew import OVERDUE, ClusterCrew, Plan
 from tools.cluster.engine import ClusterError, GoneError, Ticket
-from tools.cluster.errand import Errand
 from tools.cluster.home import Home
-from tools.cluster.job import Job, RefusedError, SliceError, overlays, unpack
+from tools.cluster.job import Job, RefusedError, SliceError
 from tools.cluster.lane import Lane
 from tools.cluster.share import Share
 
 PROGRAM = b"gmemdiff 1\nprofile: v7.2 x86-tdp\nvmm0:\n  nop\n"
-OVERLAY = "def kvm_mmu_invalidate_end(kvm):\n    yield from ()\n"
 
 
 def beat(executions: int, start: float = 1.0, host: str = "a", **more: Any) -> dict[str, Any]:
@@ -362,54 +359,3 @@ def test_the_end_does_not_wait_for_ever(bench: Bench) -> None:
     bench.tick(2, seconds=60)
     assert bench.crew.over
     assert not bench.running
-
-
-def test_a_job_brings_the_overlays_along(tmp_path: Path) -> None:
-    (tmp_path / "patched_p.py").write_text(OVERLAY)
-    settings = Settings(patched=str(tmp_path / "patched_p.py"), seed=3)
-    job = Job("n", 41, "s", 1, "memory://x", build_id(), settings, overlays(settings))
-    (tmp_path / "patched_p.py").unlink()
-    layout = Layout(tmp_path / "elsewhere")
-    unpack(pickle.loads(pickle.dumps(job)), layout)
-    there = load_settings(layout.root)
-    assert Path(there.patched).read_text() == OVERLAY
-    assert layout.root in Path(there.patched).parents
-    assert there.seed == 3
-    assert (layout.worker(0) / "generation").read_text() == "41"
-
-
-def test_an_error_of_a_slice_survives_the_way_home() -> None:
-    error = pickle.loads(pickle.dumps(RefusedError("host: no", "tcp://a:1")))
-    assert (str(error), error.address) == ("host: no", "tcp://a:1")
-
-
-def test_the_build_changes_with_any_line_of_the_sources(tmp_path: Path) -> None:
-    (tmp_path / "fuzz").mkdir()
-    file = tmp_path / "fuzz" / "a.py"
-    hashes = []
-    for text in ("x = 1\n", "x = 2\n"):
-        file.write_text(text)
-        hashes.append(sources_hash(tmp_path))
-    file.rename(file.with_name("b.py"))
-    hashes.append(sources_hash(tmp_path))
-    assert len(set(hashes)) == 3
-
-
-def test_an_errand_gives_its_result_once_and_raises_its_error() -> None:
-    answers: list[object] = [5, ValueError("no")]
-
-    def do() -> object:
-        answer = answers.pop(0)
-        if isinstance(answer, ValueError):
-            raise answer
-        return answer
-
-    errand = Errand(do, "test")
-    assert errand.take() is None
-    errand.start()
-    assert errand.take(10) == 5
-    assert errand.take() is None
-    errand.start()
-    with pytest.raises(ValueError, match="no"):
-        errand.take(10)
-    assert not errand.running
