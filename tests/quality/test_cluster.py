@@ -24,6 +24,8 @@ import pytest
 pytest.importorskip("distributed", reason="needs the extra: pip install 'gmemdiff[cluster]'")
 pytest.importorskip("fsspec", reason="needs the extra: pip install 'gmemdiff[cluster]'")
 
+from distributed import KilledWorker
+
 from tests import fake_children
 from tests.unit import samples
 from tools import exits
@@ -36,7 +38,8 @@ from tools.campaign.snapshot import WORKER_DIED, WORKER_HUNG, Event, Snapshot
 from tools.campaign.supervisor import Supervisor
 from tools.cluster.build import build_id
 from tools.cluster.crew import ClusterCrew, Plan
-from tools.cluster.dask_engine import Dask
+from tools.cluster.dask_engine import Dask, DaskTicket
+from tools.cluster.engine import GoneError
 from tools.cluster.home import Home
 from tools.cluster.job import Job, RefusedError, SliceError
 from tools.cluster.share import CORPUS, Share, whole
@@ -124,6 +127,39 @@ def test_a_host_with_another_gmemdiff_or_another_location_is_refused(tmp_path: P
         run_slice(job_of(home, build="0.0+0"))
     with pytest.raises(RefusedError, match="every host must reach the same location"):
         run_slice(job_of(home, settings=Settings(seed=77)))
+
+
+class BadFuture:
+    """A future of Dask that ends badly."""
+
+    def __init__(self, status: str, error: Exception | None = None) -> None:
+        self.status, self.error = status, error
+
+    def result(self, timeout: float) -> Any:
+        assert timeout > 0
+        assert self.error is not None
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("future", "kind", "text"),
+    [
+        (BadFuture("lost"), GoneError, "the scheduler has lost it"),
+        (BadFuture("cancelled"), GoneError, "the scheduler has lost it"),
+        (BadFuture("error", KilledWorker("t", None, 3)), SliceError, "4 workers in a row"),
+        (BadFuture("error", ModuleNotFoundError("tools")), SliceError, "has no gmemdiff: tools"),
+        (BadFuture("error", RefusedError("no", "tcp://a:1")), RefusedError, "no"),
+        (BadFuture("finished", TimeoutError()), SliceError, "TimeoutError"),
+    ],
+)
+def test_every_bad_end_of_a_task_is_an_error_of_its_slice(
+    future: BadFuture, kind: type[SliceError], text: str
+) -> None:
+    ticket = DaskTicket(future)
+    assert ticket.done
+    with pytest.raises(SliceError, match=text) as caught:
+        ticket.result()
+    assert type(caught.value) is kind
 
 
 @contextmanager

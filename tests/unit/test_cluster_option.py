@@ -31,6 +31,7 @@ def test_a_location_without_a_cluster_is_a_mistake(
     assert "--share is of no use without --cluster" in capsys.readouterr().err
 
 
+@pytest.mark.slow  # Dask takes half a second to import
 def test_a_location_that_cannot_be_used_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
