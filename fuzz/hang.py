@@ -2,7 +2,7 @@
 
 Every step of a model ends, and a run has a budget of steps; so what does not come back loops
 inside one step, as a task does that spins in the kernel without ever letting anybody else run.
-Whoever watches the clock (tools/campaign/alone.py) says which side hung; here that becomes a
+Whoever watches the clock (tools/campaign/triage/alone.py) says which side hung; here that becomes a
 Finding.
 """
 

@@ -16,7 +16,7 @@ It stops at the first finding that speaks against the patch and holds after the 
 uncaught exception with the report; libFuzzer then keeps the program.  Exit code 2: the environment
 or an input file is wrong; 5: -merge=1 of folders without a program.  A dictionary (-dict) would
 change nothing: libFuzzer hands all mutation to ours, which knows the vocabulary.  Campaigns
-(tools/campaign/worker.py) give a listener instead, and go on.
+(tools/campaign/child/worker.py) give a listener instead, and go on.
 """
 
 from __future__ import annotations

@@ -30,10 +30,10 @@ from fuzz.overlay import load_model
 from fuzz.text import parse
 from tests.unit import samples
 from tools import exits
+from tools.campaign.child.orphans import die_with_parent
+from tools.campaign.child.pulse import Pulse
 from tools.campaign.layout import Layout, write_whole
-from tools.campaign.orphans import die_with_parent
-from tools.campaign.process import module_command
-from tools.campaign.pulse import Pulse
+from tools.campaign.supervise.process import module_command
 
 BEAT = 0.02
 INPUT = samples.AGREE.encode()

@@ -18,15 +18,15 @@ import pytest
 
 from tests import fake_children
 from tools import exits
-from tools.campaign import snapshot as names
 from tools.campaign.layout import Layout, content_name
-from tools.campaign.process import child_environment
+from tools.campaign.records.totals import load_totals
 from tools.campaign.session import Outcome, Session
 from tools.campaign.settings import Settings, save_settings
-from tools.campaign.slot import Timing
-from tools.campaign.snapshot import Event, Snapshot
-from tools.campaign.supervisor import Supervisor
-from tools.campaign.totals import load_totals
+from tools.campaign.supervise.process import child_environment
+from tools.campaign.supervise.slot import Timing
+from tools.campaign.supervise.supervisor import Supervisor
+from tools.campaign.views import snapshot as names
+from tools.campaign.views.snapshot import Event, Snapshot
 
 pytestmark = pytest.mark.slow
 

@@ -29,13 +29,13 @@ from distributed import KilledWorker
 from tests import fake_children
 from tests.unit import samples
 from tools import exits
-from tools.campaign.crew import Crew
 from tools.campaign.layout import Layout, content_name
 from tools.campaign.session import Outcome, Session
 from tools.campaign.settings import Settings, load_settings, save_settings
-from tools.campaign.slot import Timing
-from tools.campaign.snapshot import WORKER_DIED, WORKER_HUNG, Event, Snapshot
-from tools.campaign.supervisor import Supervisor
+from tools.campaign.supervise.crew import Crew
+from tools.campaign.supervise.slot import Timing
+from tools.campaign.supervise.supervisor import Supervisor
+from tools.campaign.views.snapshot import WORKER_DIED, WORKER_HUNG, Event, Snapshot
 from tools.cluster.build import build_id
 from tools.cluster.crew import ClusterCrew, Plan
 from tools.cluster.dask_engine import Dask, DaskTicket

@@ -21,10 +21,10 @@ from fuzz.judge import suspicious
 from fuzz.overlay import load_model
 from reference.features import Profile
 from tests.unit import samples
-from tools.campaign.history import read_history
 from tools.campaign.layout import Layout, write_whole
 from tools.campaign.settings import Settings, save_settings
-from tools.campaign.shelf import enqueue
+from tools.campaign.triage.history import read_history
+from tools.campaign.triage.shelf import enqueue
 
 ROOT: Final = Path(__file__).parents[2]
 KILLS: Final = 8
@@ -32,7 +32,7 @@ KILLS: Final = 8
 
 def start(layout: Layout, *options: str) -> subprocess.Popen[str]:
     """The triage process of a campaign."""
-    command = [sys.executable, "-m", "tools.campaign.triager", str(layout.root), *options]
+    command = [sys.executable, "-m", "tools.campaign.triage.triager", str(layout.root), *options]
     return subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -138,7 +138,7 @@ def test_a_signal_or_the_end_of_its_parent_ends_it_in_good_order(layout: Layout)
     time.sleep(1.0)
     child.send_signal(signal.SIGTERM)
     assert child.wait(10) == 0
-    command = [sys.executable, "-m", "tools.campaign.triager", str(layout.root)]
+    command = [sys.executable, "-m", "tools.campaign.triage.triager", str(layout.root)]
     code = (
         "import subprocess, time\n"
         f"child = subprocess.Popen({command!r}, stdout=subprocess.DEVNULL)\n"

@@ -16,13 +16,14 @@ import pytest
 
 from fuzz.judge import fingerprint
 from fuzz.text import load
+from tools.campaign.child.pulse import read_pulse
 from tools.campaign.layout import Layout, content_name
-from tools.campaign.pulse import read_pulse
 from tools.campaign.settings import Settings, save_settings
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+WORKER = "tools.campaign.child.worker"
 SECONDS_MAX = 60  # on a busy machine; what is waited for takes a few
 COUNTS = (
     "executions", "steps", "hits", "inconclusive", "errors", "lines", "lines_total", "pairs",
@@ -48,7 +49,13 @@ class Camp:
         folder = self.layout.worker(number)
         folder.mkdir(exist_ok=True)
         child = subprocess.Popen(
-            [sys.executable, "-m", "tools.campaign.worker", str(self.layout.root), str(number)],
+            [
+                sys.executable,
+                "-m",
+                "tools.campaign.child.worker",
+                str(self.layout.root),
+                str(number),
+            ],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             cwd="/",
             stdout=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ from fuzz.vocabulary import Program
 from tests.unit import samples
 from tools.campaign import cmin
 from tools.campaign.layout import Layout, content_name
-from tools.campaign.repair import repair
+from tools.campaign.repair.campaign import repair
 
 COVERS = st.dictionaries(
     st.text("abcdef", min_size=1, max_size=3), st.frozensets(st.integers(0, 9))

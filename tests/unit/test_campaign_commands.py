@@ -11,15 +11,15 @@ import pytest
 from tests.unit import samples
 from tests.unit.samples import write
 from tools import cli, exits
-from tools.campaign.hook import split_command
 from tools.campaign.layout import Layout, content_name
-from tools.campaign.lines_view import LinesView
-from tools.campaign.lock import Lock, holder
 from tools.campaign.session import Outcome
 from tools.campaign.settings import CampaignError, Settings, load_settings, save_settings
-from tools.campaign.snapshot import ENDED, FOUND, Event, FindingView, Snapshot
 from tools.campaign.start import Wanted, make_root, open_settings
-from tools.campaign.words import ago, duration, line, summary
+from tools.campaign.supervise.hook import split_command
+from tools.campaign.supervise.lock import Lock, holder
+from tools.campaign.views.lines import LinesView
+from tools.campaign.views.snapshot import ENDED, FOUND, Event, FindingView, Snapshot
+from tools.campaign.views.words import ago, duration, line, summary
 
 FINDING = FindingView(
     "69a427fe", "INVARIANT patched-only stale-spte at leaf", "stale-spte", "leaf", "patched-only",

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.campaign.layout import Layout
-from tools.campaign.listing import Listing, keep_counts
-from tools.campaign.rate import Rate
+from tools.campaign.records.listing import Listing, keep_counts
+from tools.campaign.records.stats import stats_line
+from tools.campaign.records.totals import campaign_totals, fold, load_totals
 from tools.campaign.settings import Settings
-from tools.campaign.snapshot import Snapshot, WorkerView
-from tools.campaign.stats import stats_line
-from tools.campaign.totals import campaign_totals, fold, load_totals
-from tools.campaign.watch import Backoff, Watch
+from tools.campaign.supervise.rate import Rate
+from tools.campaign.supervise.watch import Backoff, Watch
+from tools.campaign.views.snapshot import Snapshot, WorkerView
 
 KIND = ["stale-spte", "leaf", "patched-only"]
 

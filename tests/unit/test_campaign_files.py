@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference.features import Profile
+from tools.campaign.child.pulse import INPUT_MAX, SIZE, Pulse, read_pulse
 from tools.campaign.layout import Layout, content_name, write_whole
-from tools.campaign.pulse import INPUT_MAX, SIZE, Pulse, read_pulse
 from tools.campaign.settings import CampaignError, Settings, load_settings, save_settings
 
 ROOT = Path(__file__).parents[2]
@@ -167,7 +167,7 @@ def test_a_pulse_that_is_missing_torn_or_hostile_is_read_all_the_same(
 @pytest.mark.slow
 def test_a_kill_while_the_pulse_is_written_leaves_a_whole_input_or_none(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom tools.campaign.pulse import Pulse\n"
+        "import sys\nfrom pathlib import Path\nfrom tools.campaign.child.pulse import Pulse\n"
         "pulse, n = Pulse(Path(sys.argv[1])), 0\n"
         "while True:\n"
         "    n += 1\n"

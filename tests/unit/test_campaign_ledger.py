@@ -18,9 +18,9 @@ from fuzz.overlay import load_model
 from fuzz.text import load, parse
 from fuzz.vocabulary import Program
 from tests.unit.samples import AGREE, STALE
-from tools.campaign import ledger as module
+from tools.campaign.child import ledger as module
+from tools.campaign.child.ledger import ERRORS_KEPT, WAITING_MAX, Ledger
 from tools.campaign.layout import Layout, content_name, write_whole
-from tools.campaign.ledger import ERRORS_KEPT, WAITING_MAX, Ledger
 
 STOCK = load_model("stock")
 SEED = load_model("seed")

@@ -12,14 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from tools.campaign.disk import BALLAST, Disk
-from tools.campaign.events import announced, append_line, last_line, log_event, read_events
 from tools.campaign.layout import Layout
-from tools.campaign.recorder import Recorder, line_every
+from tools.campaign.records.events import announced, append_line, last_line, log_event, read_events
+from tools.campaign.records.recorder import Recorder, line_every
+from tools.campaign.records.stats import stats_line
+from tools.campaign.records.store import Store, course, recent_events
 from tools.campaign.settings import Settings
-from tools.campaign.snapshot import DISK_FREE, DISK_FULL, ENDED, FOUND, STARTED, Event, Snapshot
-from tools.campaign.stats import stats_line
-from tools.campaign.store import Store, course, recent_events
+from tools.campaign.supervise.disk import BALLAST, Disk
+from tools.campaign.views.snapshot import (
+    DISK_FREE,
+    DISK_FULL,
+    ENDED,
+    FOUND,
+    STARTED,
+    Event,
+    Snapshot,
+)
 
 
 @pytest.fixture
@@ -140,8 +148,8 @@ def test_what_cannot_be_written_on_a_full_disk_is_written_later(
     told: list[str] = []
     disk = Disk(layout, 0.0, lambda kind, text: told.append(kind))
     recorder = Recorder(layout, disk, "")
-    monkeypatch.setattr("tools.campaign.recorder.log_event", lambda *_: no_room())
-    monkeypatch.setattr("tools.campaign.recorder.append_line", lambda *_: no_room())
+    monkeypatch.setattr("tools.campaign.records.recorder.log_event", lambda *_: no_room())
+    monkeypatch.setattr("tools.campaign.records.recorder.append_line", lambda *_: no_room())
     recorder.record(at(1.0), {})
     recorder.note(Event(1.0, STARTED, "x"))
     recorder.record(at(2.0), {})
@@ -182,7 +190,7 @@ def test_the_ballast_goes_first_and_comes_back_when_there_is_room(
 def test_a_full_log_never_stops_the_process_that_writes_it(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from tools.campaign.lossy import lossy_output\n"
+        "from tools.campaign.child.lossy import lossy_output\n"
         "lossy_output()\n"
         "print('x' * 100_000)\n"
         "print('y', file=sys.stderr, flush=True)\n"

@@ -16,10 +16,10 @@ from fuzz.judge import judge
 from fuzz.overlay import load_model
 from fuzz.text import parse
 from tests.unit import samples
-from tools.campaign.inputs import into_quarantine
+from tools.campaign.child.pulse import Pulse
 from tools.campaign.layout import Layout, content_name
-from tools.campaign.pulse import Pulse
-from tools.campaign.repair import repair
+from tools.campaign.repair.campaign import repair
+from tools.campaign.supervise.inputs import into_quarantine
 
 GOOD = samples.AGREE.encode()
 NAME = content_name(GOOD)

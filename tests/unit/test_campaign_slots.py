@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from tools import exits
-from tools.campaign.disk import Disk
-from tools.campaign.hook import Hook
 from tools.campaign.layout import Layout
-from tools.campaign.process import (
+from tools.campaign.supervise.disk import Disk
+from tools.campaign.supervise.hook import Hook
+from tools.campaign.supervise.process import (
     LOG_KEPT,
     LOG_MAX,
     log_tail,
@@ -18,8 +18,8 @@ from tools.campaign.process import (
     status_text,
     trim_log,
 )
-from tools.campaign.slot import Slot, Timing
-from tools.campaign.snapshot import DISK_FULL, GAVE_UP, HOOK_FAILED, TRIAGER_DIED, FindingView
+from tools.campaign.supervise.slot import Slot, Timing
+from tools.campaign.views.snapshot import DISK_FULL, GAVE_UP, HOOK_FAILED, TRIAGER_DIED, FindingView
 
 
 class Told(list[tuple[str, str]]):
@@ -92,8 +92,8 @@ def test_a_long_log_loses_its_beginning(tmp_path: Path) -> None:
 
 
 def test_children_do_not_import_from_the_folder_they_run_in() -> None:
-    assert module_command("tools.campaign.worker", "DIR", "0")[1:] == [
-        "-P", "-m", "tools.campaign.worker", "DIR", "0"
+    assert module_command("tools.campaign.child.worker", "DIR", "0")[1:] == [
+        "-P", "-m", "tools.campaign.child.worker", "DIR", "0"
     ]  # fmt: skip
 
 

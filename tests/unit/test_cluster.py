@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("fsspec", reason="needs the extra: pip install 'gmemdiff[cluster]'")
 
 from tools.campaign.layout import Layout, content_name
+from tools.campaign.records.totals import Totals, campaign_totals
 from tools.campaign.settings import Settings
-from tools.campaign.slot import Timing
-from tools.campaign.snapshot import CLUSTER, GAVE_UP, WORKER_DIED, WORKER_HUNG
-from tools.campaign.totals import Totals, campaign_totals
+from tools.campaign.supervise.slot import Timing
+from tools.campaign.views.snapshot import CLUSTER, GAVE_UP, WORKER_DIED, WORKER_HUNG
 from tools.cluster.build import build_id
 from tools.cluster.crew import OVERDUE, ClusterCrew, Plan
 from tools.cluster.engine import ClusterError, GoneError, Ticket

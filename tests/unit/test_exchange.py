@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("fsspec", reason="needs the extra: pip install 'gmemdiff[cluster]'")
 
-from tools.campaign.inputs import keep_input
 from tools.campaign.layout import Layout, content_name
 from tools.campaign.settings import Settings
+from tools.campaign.supervise.inputs import keep_input
 from tools.cluster.away import WAITING_MAX, Away
 from tools.cluster.home import Home
 from tools.cluster.share import CORPUS, HANGS, QUEUE, Share, ShareError

@@ -7,10 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
-from tools.campaign.lines_view import LinesView
-from tools.campaign.screen import HEIGHT_MIN, Picture, Screen, drawn, view_for
 from tools.campaign.settings import Settings
-from tools.campaign.snapshot import FOUND, RUNNING, Event, FindingView, Snapshot, WorkerView
+from tools.campaign.views.lines import LinesView
+from tools.campaign.views.screen import HEIGHT_MIN, Picture, Screen, drawn, view_for
+from tools.campaign.views.snapshot import FOUND, RUNNING, Event, FindingView, Snapshot, WorkerView
 
 
 class Terminal(io.StringIO):

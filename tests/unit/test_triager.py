@@ -19,14 +19,14 @@ from fuzz.text import format_program, parse
 from fuzz.triage import Memory, Triage
 from fuzz.vocabulary import Program
 from tests.unit import samples
-from tools.campaign import shelf, triager
-from tools.campaign.history import Moment, change_history, moment, read_history
+from tools.campaign.child.patience import patiently
 from tools.campaign.layout import Layout, write_whole
-from tools.campaign.patience import patiently
-from tools.campaign.rejudge import rejudge
 from tools.campaign.settings import Settings
-from tools.campaign.triager import Triager
-from tools.campaign.watchdog import HungError
+from tools.campaign.triage import shelf, triager
+from tools.campaign.triage.history import Moment, change_history, moment, read_history
+from tools.campaign.triage.rejudge import rejudge
+from tools.campaign.triage.triager import Triager
+from tools.campaign.triage.watchdog import HungError
 
 STALE_SPTE = Kind("stale-spte", "gmem-only prefetched leaf", PATCHED_ONLY)
 GMEM_BACKING = Kind("gmem-backing", "prefetched leaf", BOTH)

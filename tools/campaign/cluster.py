@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.campaign.crew import CrewMaker, Room
 from tools.campaign.layout import Layout
+from tools.campaign.records.totals import Totals
 from tools.campaign.settings import CampaignError, Settings
-from tools.campaign.slot import Timing
-from tools.campaign.snapshot import Tell
-from tools.campaign.totals import Totals
+from tools.campaign.supervise.crew import CrewMaker, Room
+from tools.campaign.supervise.slot import Timing
+from tools.campaign.views.snapshot import Tell
 
 FOLDER: Final = "share"  # in the campaign's directory: for a cluster on this machine
 INSTALL: Final = "pip install 'gmemdiff[cluster]'"

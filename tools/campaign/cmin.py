@@ -1,8 +1,8 @@
 """A smaller corpus that covers the same: chosen greedily, and swapped in so that a kill is safe.
 
 The new corpus is made beside the old one; then the old one is renamed away, the new one takes
-its place, and the old one is deleted.  Killed in between, tools/campaign/repair.py finds either
-both or the old one, and nothing is lost.
+its place, and the old one is deleted.  Killed in between, the next repair finds either both or
+the old one, and nothing is lost.
 """
 
 from __future__ import annotations

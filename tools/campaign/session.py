@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools import exits
-from tools.campaign.crew import CrewMaker
-from tools.campaign.listing import Accepted, nothing_accepted
-from tools.campaign.process import module_command
-from tools.campaign.slot import Timing
-from tools.campaign.snapshot import Snapshot
+from tools.campaign.records.listing import Accepted, nothing_accepted
+from tools.campaign.supervise.crew import CrewMaker
+from tools.campaign.supervise.process import module_command
+from tools.campaign.supervise.slot import Timing
+from tools.campaign.views.snapshot import Snapshot
 
 
 def worker_command(root: Path, number: int) -> list[str]:
     """The command of one worker."""
-    return module_command("tools.campaign.worker", str(root), str(number))
+    return module_command("tools.campaign.child.worker", str(root), str(number))
 
 
 def triager_command(root: Path) -> list[str]:
     """The command of triage."""
-    return module_command("tools.campaign.triager", str(root))
+    return module_command("tools.campaign.triage.triager", str(root))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from tools.campaign.layout import Layout, write_whole
+from tools.campaign.records.totals import Totals
 from tools.campaign.settings import Settings
-from tools.campaign.slot import Timing
-from tools.campaign.snapshot import CLUSTER, GAVE_UP, WORKER_DIED, Tell, WorkerView
-from tools.campaign.totals import Totals
+from tools.campaign.supervise.slot import Timing
+from tools.campaign.views.snapshot import CLUSTER, GAVE_UP, WORKER_DIED, Tell, WorkerView
 from tools.cluster.build import build_id
 from tools.cluster.engine import ClusterError, Engine, GoneError
 from tools.cluster.errand import Errand

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from tools.campaign.inputs import keep_input, out_of_corpus
 from tools.campaign.layout import Layout
 from tools.campaign.settings import Settings, settings_text
+from tools.campaign.supervise.inputs import keep_input, out_of_corpus
 from tools.cluster.programs import (
     KEPT,
     fetch,

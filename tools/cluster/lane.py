@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tools.campaign.layout import Layout, write_whole
-from tools.campaign.rate import Rate
-from tools.campaign.snapshot import WORKER_DIED, Tell, WorkerView
-from tools.campaign.totals import Identity, Totals, fold, identity
+from tools.campaign.records.totals import Identity, Totals, fold, identity
+from tools.campaign.supervise.rate import Rate
+from tools.campaign.views.snapshot import WORKER_DIED, Tell, WorkerView
 from tools.cluster.engine import Ticket
 from tools.cluster.job import Job
 

@@ -26,8 +26,8 @@ from uuid import uuid4
 
 import fsspec
 
+from tools.campaign.child.pulse import INPUT_MAX
 from tools.campaign.layout import YOUNG, content_name
-from tools.campaign.pulse import INPUT_MAX
 from tools.campaign.settings import CampaignError
 
 CORPUS: Final = "corpus"

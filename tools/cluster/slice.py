@@ -17,14 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from tools.campaign.disk import Disk
 from tools.campaign.layout import Layout
+from tools.campaign.records.totals import Totals, campaign_totals, read_stats
 from tools.campaign.session import worker_command
 from tools.campaign.settings import settings_text
-from tools.campaign.slot import Timing
-from tools.campaign.snapshot import GAVE_UP
-from tools.campaign.totals import Totals, campaign_totals, read_stats
-from tools.campaign.worker_slot import WorkerSlot
+from tools.campaign.supervise.disk import Disk
+from tools.campaign.supervise.slot import Timing
+from tools.campaign.supervise.worker_slot import WorkerSlot
+from tools.campaign.views.snapshot import GAVE_UP
 from tools.cluster.away import Away
 from tools.cluster.build import build_id
 from tools.cluster.errand import Errand

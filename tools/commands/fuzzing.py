@@ -17,18 +17,18 @@ import click
 from reference.features import Profile
 from tools.campaign.accept import Accepted, load_accepted
 from tools.campaign.cluster import cluster_crew
-from tools.campaign.hook import split_command
-from tools.campaign.interrupts import Interrupts
 from tools.campaign.layout import Layout
-from tools.campaign.lock import Lock
-from tools.campaign.repair import repair
-from tools.campaign.screen import view_for
+from tools.campaign.repair.campaign import repair
 from tools.campaign.session import Outcome, Session
 from tools.campaign.settings import CampaignError, Settings, load_settings
-from tools.campaign.snapshot import View
 from tools.campaign.start import Wanted, make_root, open_settings
-from tools.campaign.supervisor import Supervisor
-from tools.campaign.words import summary, to_json
+from tools.campaign.supervise.hook import split_command
+from tools.campaign.supervise.interrupts import Interrupts
+from tools.campaign.supervise.lock import Lock
+from tools.campaign.supervise.supervisor import Supervisor
+from tools.campaign.views.screen import view_for
+from tools.campaign.views.snapshot import View
+from tools.campaign.views.words import summary, to_json
 from tools.commands.options import BUDGET, json_option, ops_range, profile
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -15,16 +15,16 @@ from tools import exits
 from tools.campaign.accept import load_accepted
 from tools.campaign.cmin import features_of, minimise
 from tools.campaign.layout import Layout, write_whole
-from tools.campaign.listing import keep_counts
-from tools.campaign.lock import Lock, holder
+from tools.campaign.records.listing import keep_counts
+from tools.campaign.records.store import recent_events
+from tools.campaign.records.totals import campaign_totals
 from tools.campaign.settings import CampaignError, load_settings
-from tools.campaign.snapshot import ENDED
 from tools.campaign.start import campaign_model
-from tools.campaign.status import current, lately
-from tools.campaign.store import recent_events
-from tools.campaign.totals import campaign_totals
-from tools.campaign.triage_now import drain, rejudge
-from tools.campaign.words import ago, event_line, line, summary, to_json
+from tools.campaign.supervise.lock import Lock, holder
+from tools.campaign.triage.foreground import drain, rejudge
+from tools.campaign.views.snapshot import ENDED
+from tools.campaign.views.status import current, lately
+from tools.campaign.views.words import ago, event_line, line, summary, to_json
 from tools.commands.fuzzing import accept_option, reasons, root_option, told_repair
 from tools.commands.options import json_option
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pygal
 from pygal.style import Style
 
-from tools.campaign.words import duration
+from tools.campaign.views.words import duration
 from tools.report.samples import Sample
 from tools.report.wording import number
 

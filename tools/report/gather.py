@@ -15,9 +15,9 @@ from fuzz.finding import Finding
 from fuzz.folder import FindingError, load
 from tools.campaign.accept import Acceptance, Accepted
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout
-from tools.campaign.listing import ORDER
+from tools.campaign.records.listing import ORDER
+from tools.campaign.records.totals import SeenAs, Totals, campaign_totals
 from tools.campaign.settings import CampaignError, Settings, load_settings
-from tools.campaign.totals import SeenAs, Totals, campaign_totals
 from tools.report.history import History, history_of
 from tools.report.samples import Sample, read_samples
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tools.campaign.listing import read_history, seen_as
-from tools.campaign.totals import SeenAs
+from tools.campaign.records.listing import read_history, seen_as
+from tools.campaign.records.totals import SeenAs
 
 MEMBERS: Final = "members"
 

@@ -24,7 +24,7 @@ from fuzz.report import SIDES, benefit_text, entries, replay
 from fuzz.rules import EXPLAINED, HANG
 from fuzz.text import format_program
 from fuzz.timeline import PATCHED, REFERENCE, timeline
-from tools.campaign.words import duration
+from tools.campaign.views.words import duration
 from tools.cases import Models
 from tools.report import lanes, wording
 from tools.report.curves import Curve, curves

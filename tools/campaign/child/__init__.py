@@ -1,0 +1,1 @@
+"""What runs inside the children of the supervisor: workers, and what they share with triage."""

@@ -1,0 +1,131 @@
+"""The findings of a campaign as lists show them, with how often each was seen.
+
+A folder that cannot be read is listed as broken and hides nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from fuzz.folder import DATA, PROGRAM
+from fuzz.judge import BOTH, PATCHED_ONLY, REFERENCE_ONLY, UNSETTLED
+from tools.campaign.layout import Layout, write_whole
+from tools.campaign.records.totals import SeenAs
+from tools.campaign.views.snapshot import FindingView
+
+HISTORY: Final = "history.json"
+ORDER: Final = (PATCHED_ONLY, UNSETTLED, BOTH, REFERENCE_ONLY)
+
+Accepted = Callable[[str], str]  # fingerprint -> the reason why it is accepted, or nothing
+
+
+def nothing_accepted(_fingerprint: str) -> str:
+    """No finding is accepted."""
+    return ""
+
+
+class Listing:
+    """Reads the folders of findings, and each only again when it has changed."""
+
+    def __init__(self, layout: Layout, accepted: Accepted = nothing_accepted) -> None:
+        self.layout = layout
+        self.accepted = accepted
+        self._known: dict[str, tuple[tuple[int, int], FindingView, frozenset[SeenAs]]] = {}
+
+    def read(self, seen: Mapping[SeenAs, int]) -> tuple[FindingView, ...]:
+        """All findings, those against the patch first; `seen` is what workers counted."""
+        try:
+            folders = [path for path in self.layout.findings.iterdir() if path.name[0] != "."]
+        except OSError:
+            folders = []
+        found = [self._one(folder, seen) for folder in folders]
+        return tuple(sorted(found, key=_rank))
+
+    def _one(self, folder: Path, seen: Mapping[SeenAs, int]) -> FindingView:
+        stamp = _stamp(folder / DATA), _stamp(folder / HISTORY)
+        known = self._known.get(folder.name)
+        if known is None or known[0] != stamp:
+            view, kinds = read_finding(folder)
+            view = replace(view, accepted=self.accepted(view.fingerprint))
+            known = self._known[folder.name] = (stamp, view, kinds)
+        _, view, kinds = known
+        counted = sum(seen.get(kind, 0) for kind in kinds)
+        return replace(view, count=max(view.count, counted))
+
+
+def _rank(view: FindingView) -> tuple[int, str]:
+    place = ORDER.index(view.side) if view.side in ORDER else len(ORDER)
+    return place, view.fingerprint
+
+
+def _stamp(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def read_history(folder: Path) -> dict[str, Any]:
+    """history.json of a finding; empty when there is none that can be read."""
+    try:
+        data = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def read_finding(folder: Path) -> tuple[FindingView, frozenset[SeenAs]]:
+    """One finding, and the kinds of the quick look that it was seen as."""
+    try:
+        data = json.loads((folder / DATA).read_text(encoding="utf-8"))
+        rule, site, side = str(data["rule"]), str(data["site"]), str(data["side"])
+        headline = f"{data['verdict']} {side} {rule} at {site}"
+        seen = int(data["counts"]["seen"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        view = FindingView(folder.name, "", "", "", "", 0, "", 0.0, "", broken=repr(error))
+        return view, frozenset()
+    history = read_history(folder)
+    members = history.get("members")
+    counts = [seen, history.get("count"), len(members) if isinstance(members, list) else 0]
+    after = history.get("found_after")
+    view = FindingView(
+        fingerprint=folder.name,
+        headline=headline,
+        rule=rule,
+        site=site,
+        side=side,
+        count=max(count for count in counts if isinstance(count, int)),
+        first_seen=str(history.get("first_seen") or ""),
+        found_after=float(after) if isinstance(after, int | float) else 0.0,
+        path=str(folder / PROGRAM),
+    )
+    return view, frozenset(seen_as(history))
+
+
+def seen_as(history: Mapping[str, Any]) -> list[SeenAs]:
+    """The kinds of the quick look in a history."""
+    rows = history.get("seen_as")
+    rows = rows if isinstance(rows, list) else []
+    return [
+        (str(row[0]), str(row[1]), str(row[2]))
+        for row in rows
+        if isinstance(row, list) and len(row) == 3
+    ]
+
+
+def keep_counts(layout: Layout, seen: Mapping[SeenAs, int]) -> None:
+    """Write how often each finding was seen into its history.json.  Raises OSError.
+
+    Only while no triage runs: it writes these files, too.
+    """
+    for view in Listing(layout).read(seen):
+        folder = layout.findings / view.fingerprint
+        history = read_history(folder)
+        if history and not view.broken and history.get("count") != view.count:
+            history["count"] = view.count
+            text = json.dumps(history, indent=2, sort_keys=True) + "\n"
+            write_whole(folder / HISTORY, text)

@@ -1,0 +1,1 @@
+"""What a crash left behind, put right before a campaign goes on."""

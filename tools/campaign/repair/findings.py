@@ -1,0 +1,107 @@
+"""Folders of findings that are not whole: completed from what is there, or judged again.
+
+finding.json has everything.  Without it, the programs in the folder go back to the queue, where
+triage makes the finding anew, and the folder goes to quarantine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from fuzz.finding import Finding
+from fuzz.folder import PROGRAM, REPORT, FindingError, load
+from fuzz.report import report
+from fuzz.text import ProgramError, format_program, parse
+from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, write_whole
+from tools.campaign.records.listing import HISTORY, read_history
+from tools.campaign.supervise.inputs import into_quarantine
+
+HISTORY_FORMAT: Final = 1
+
+
+def repair_findings(layout: Layout) -> Iterator[str]:
+    """Look at every folder."""
+    for folder in sorted(layout.findings.iterdir()):
+        here = folder.relative_to(layout.root)
+        if not folder.is_dir() or folder.is_symlink():
+            moved = into_quarantine(layout, folder, "is no folder of a finding")
+            yield f"{here}: is no folder of a finding; moved to {moved.relative_to(layout.root)}"
+            continue
+        try:
+            finding = load(folder)
+        except (FindingError, ProgramError) as error:
+            yield _again(layout, folder, str(error))
+            continue
+        if finding.fingerprint != folder.name:
+            yield _again(layout, folder, f"holds finding {finding.fingerprint}")
+            continue
+        yield from _complete(layout, folder, finding)
+
+
+def _again(layout: Layout, folder: Path, why: str) -> str:
+    """Put the programs of a folder back into the queue, and the folder away."""
+    kind, count = _kind(folder.name), 0
+    for path in [folder / PROGRAM, *sorted(folder.glob(f"members/*{PROGRAM_SUFFIX}"))]:
+        try:
+            data = path.read_bytes()
+            parse(data.decode("utf-8"), path.name)
+        except (OSError, UnicodeDecodeError, ProgramError):
+            continue
+        name = f"{kind}-{content_name(data)[:16]}{PROGRAM_SUFFIX}"
+        write_whole(layout.queue / name, data)
+        count += 1
+    here = folder.relative_to(layout.root)
+    moved = into_quarantine(layout, folder, why)
+    return (
+        f"{here}: {why}; moved to {moved.relative_to(layout.root)}, "
+        f"{count} of its programs back to the queue"
+    )
+
+
+def _kind(name: str) -> str:
+    return name if len(name) == 8 and set(name) <= set("0123456789abcdef") else "0" * 8
+
+
+def _complete(layout: Layout, folder: Path, finding: Finding) -> Iterator[str]:
+    """Write again what can be made from finding.json."""
+    program = folder / PROGRAM
+    here = folder.relative_to(layout.root)
+    text = format_program(finding.program)
+    if not program.is_file():
+        write_whole(program, text)
+        yield f"{here}/{PROGRAM}: was missing; written again"
+    elif program.read_bytes() != text.encode():  # a smaller one that came too late, or an edit
+        moved = into_quarantine(layout, program, "was not the program of finding.json")
+        write_whole(program, text)
+        yield (
+            f"{here}/{PROGRAM}: was not the program of finding.json; written again, "
+            f"what was there is in {moved.relative_to(layout.root)}"
+        )
+    if not (folder / REPORT).is_file():
+        write_whole(folder / REPORT, report(finding, str(program)))
+        yield f"{here}/{REPORT}: was missing; written again"
+    if not read_history(folder):
+        history = _history(folder, finding)
+        write_whole(folder / HISTORY, json.dumps(history, indent=2, sort_keys=True) + "\n")
+        yield f"{here}/{HISTORY}: was missing or damaged; begins anew"
+
+
+def _history(folder: Path, finding: Finding) -> dict[str, Any]:
+    """What can still be said about how a finding came about."""
+    members = sorted(path.stem for path in folder.glob(f"members/*{PROGRAM_SUFFIX}"))
+    seen = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+    kind = finding.kind
+    return {
+        "format": HISTORY_FORMAT,
+        "first_seen": seen.isoformat(timespec="seconds"),
+        "found_after": 0,
+        "executions": 0,
+        "count": max(1, finding.seen, len(members)),
+        "seen_as": [[kind.rule, kind.site, kind.side]],
+        "members": members,
+        "shows_on": [str(finding.program.profile)],
+    }

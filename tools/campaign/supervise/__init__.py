@@ -1,0 +1,1 @@
+"""The supervisor: starts children, watches them, and keeps the directory to itself."""

@@ -1,0 +1,1 @@
+"""Triage: from programs that broke something to findings."""

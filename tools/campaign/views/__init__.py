@@ -1,0 +1,1 @@
+"""A campaign as people see it: at one moment, as a screen, as lines, in words."""
