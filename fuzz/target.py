@@ -49,7 +49,8 @@ from fuzz.vocabulary import Program
 from reference.features import PROFILES, Profile
 
 INPUT_BYTES_MAX: Final = 16_384
-PROGRAMS_KEPT: Final = 2_048  # parsed corpus entries, per process
+PROGRAMS_KEPT: Final = 8_192  # corpus entries that are remembered, about 4 KiB each
+STEPS_KEPT: Final = 1 << 17
 LIBFUZZER_OPTIONS: Final = (
     f"-max_len={INPUT_BYTES_MAX}",
     "-len_control=0",
@@ -87,6 +88,8 @@ class Target:
         self.mutator = Mutator(self.profiles, *ops, self._boundaries)
         self._programs: OrderedDict[bytes, Program | None] = OrderedDict()
         self._passed: OrderedDict[Program, tuple[Boundary, ...]] = OrderedDict()
+        self._steps: dict[Boundary, Boundary] = {}  # programs pass the same ones: each kept once
+        self._next: tuple[bytes, Program] | None = None  # drawn last; most are run and forgotten
 
     def test_one_input(self, data: bytes) -> None:
         """Run one input.  Raises HarnessError, and whatever the listener raises."""
@@ -112,6 +115,8 @@ class Target:
 
     def program_of(self, data: bytes) -> Program | None:
         """The program that an input stands for; None when it is text that is none."""
+        if self._next is not None and data == self._next[0]:
+            return self._next[1]
         known = self._programs
         if data in known:
             known.move_to_end(data)
@@ -121,7 +126,9 @@ class Target:
             program = self._read(data)
         except (ProgramError, UnicodeDecodeError):
             program = None
-        self._keep(data, program)
+        known[data] = program
+        if len(known) > PROGRAMS_KEPT:
+            known.popitem(last=False)
         return program
 
     def _read(self, data: bytes) -> Program:
@@ -130,28 +137,28 @@ class Target:
             return _bare(parse(data.decode("utf-8")))
         return decode(data, self.profiles[0] if len(self.profiles) == 1 else None)
 
-    def _keep(self, data: bytes, program: Program | None) -> None:
-        self._programs[data] = program
-        if len(self._programs) > PROGRAMS_KEPT:
-            self._programs.popitem(last=False)
-
     def _text(self, program: Program, instead: bytes, max_size: int) -> bytes:
         data = format_program(program).encode()
         if len(data) > max_size:
             return instead[:max_size]
-        self._keep(data, program)  # it is executed next
+        self._next = data, program
         return data
 
     def _boundaries(self, program: Program) -> tuple[Boundary, ...]:
         passed = self._passed.get(program)
-        if passed is None:
-            try:
-                passed = boundaries(program, self.patched)
-            except (HarnessError, OverlayError):  # told when the program itself is run
-                passed = ()
-            self._passed[program] = passed
-            if len(self._passed) > PROGRAMS_KEPT:
-                self._passed.popitem(last=False)
+        if passed is not None:
+            self._passed.move_to_end(program)
+            return passed
+        steps = self._steps
+        if len(steps) > STEPS_KEPT:
+            steps.clear()
+        try:
+            passed = tuple(steps.setdefault(b, b) for b in boundaries(program, self.patched))
+        except (HarnessError, OverlayError):  # told when the program itself is run
+            passed = ()
+        self._passed[program] = passed
+        if len(self._passed) > PROGRAMS_KEPT:
+            self._passed.popitem(last=False)
         return passed
 
 

@@ -136,6 +136,14 @@ def test_the_memory_of_parsed_inputs_is_bounded(monkeypatch: pytest.MonkeyPatch)
     assert len(target._passed) <= 8
 
 
+def test_mutants_that_were_only_run_are_not_remembered() -> None:
+    target = Target(STOCK, SEED, (), (2, 4), note)
+    for seed in range(20):
+        target.test_one_input(target.custom_mutator(AGREE.encode(), INPUT_BYTES_MAX, seed))
+    assert list(target._programs) == [AGREE.encode()]
+    assert len(target._passed) == 1
+
+
 def test_it_stops_at_what_speaks_against_the_patch_with_the_report() -> None:
     stop = Target(STOCK, SEED, (), (2, 12), StopAtFinding(STOCK, SEED))
     with pytest.raises(PatchFindingError, match="patched-only stale-spte") as caught:
