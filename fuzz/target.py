@@ -197,9 +197,7 @@ def _register(counters: bytearray) -> None:
 
     It wants as many program counters; ours are only numbers, which nobody looks up.
     """
-    from atheris import core_with_libfuzzer
-
-    core = ctypes.CDLL(core_with_libfuzzer.__file__)
+    core = _libfuzzer()
     bytes_ = (ctypes.c_ubyte * COUNTERS).from_buffer(counters)
     table = (ctypes.c_uint64 * (2 * COUNTERS))()
     for number in range(COUNTERS):
@@ -211,6 +209,16 @@ def _register(counters: bytearray) -> None:
         start = ctypes.addressof(array)
         function(ctypes.c_void_p(start), ctypes.c_void_p(start + ctypes.sizeof(array)))
     _REGISTERED.append((bytes_, table))
+
+
+def _libfuzzer() -> ctypes.CDLL:
+    """The libFuzzer that runs us: the one that was preloaded, as OSS-Fuzz does, or Atheris' own."""
+    preloaded = ctypes.CDLL(None)
+    if hasattr(preloaded, "LLVMFuzzerRunDriver"):
+        return preloaded
+    from atheris import core_with_libfuzzer
+
+    return ctypes.CDLL(core_with_libfuzzer.__file__)
 
 
 _REGISTERED: list[object] = []  # what libFuzzer points into must not be freed

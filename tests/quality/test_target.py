@@ -10,9 +10,13 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import atheris
 import pytest
+
+from tools import seed_corpus
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +99,38 @@ def test_libfuzzer_sees_the_counters_and_keeps_what_is_new(tmp_path: Path) -> No
     assert len(kept) > 200
     texts = [(tmp_path / "corpus" / name).read_bytes() for name in kept]
     assert sum(text.startswith(b"gmemdiff") for text in texts) > len(texts) - 5
+
+
+@pytest.mark.parametrize("library", ["asan_with_fuzzer.so", "ubsan_with_fuzzer.so"])
+def test_a_preloaded_libfuzzer_sees_the_counters_too(tmp_path: Path, library: str) -> None:
+    """As OSS-Fuzz's usual wrapper starts targets; ours does not, see fuzz/oss-fuzz/build.sh."""
+    done = start(
+        tmp_path,
+        "-seed=1",
+        "-runs=300",
+        GMEMDIFF_PATCHED="stock",
+        LD_PRELOAD=f"{atheris.path()}/{library}",
+        ASAN_OPTIONS="detect_leaks=0",
+    )
+    assert "Using preloaded libfuzzer" in done.stderr
+    assert coverage(done.stderr)[-1] > 500
+
+
+def test_the_file_that_oss_fuzz_packages_is_the_same_target(tmp_path: Path) -> None:
+    command = (sys.executable, str(ROOT / "fuzz" / "fuzz_gmemdiff.py"))
+    done = start(tmp_path, "-seed=1", "-runs=50", command=command, GMEMDIFF_PATCHED="stock")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Done 50 runs" in done.stderr
+
+
+def test_no_seed_of_the_corpus_stops_it(tmp_path: Path) -> None:
+    assert seed_corpus.main([str(tmp_path / "seeds.zip")]) == 0
+    with zipfile.ZipFile(tmp_path / "seeds.zip") as archive:
+        archive.extractall(tmp_path / "seeds")
+        count = len(archive.namelist())
+    done = start(tmp_path, "-seed=1", "-runs=0", "seeds")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert f"Done {count + 1} runs" in done.stderr
 
 
 def test_it_stops_at_a_finding_and_the_file_it_leaves_replays(tmp_path: Path) -> None:
