@@ -173,10 +173,14 @@ def test_merging_runs_every_input_again_and_keeps_the_coverage(
     assert names(tmp_path / "less") <= names(tmp_path / "all")
 
 
-def test_the_same_seed_from_nothing_makes_the_same_corpus(tmp_path: Path) -> None:
-    for folder, hash_seed in (("one", "1"), ("two", "2")):
+def test_the_same_seed_from_nothing_makes_the_same_corpus_with_or_without_a_dictionary(
+    tmp_path: Path,
+) -> None:
+    words = tmp_path / "words"
+    words.write_text('"set_region"\n"munmap"\n"GUEST_MEMFD"\n', encoding="utf-8")
+    for folder, hash_seed, more in (("one", "1", ()), ("two", "2", (f"-dict={words}",))):
         (tmp_path / folder).mkdir()
-        run = ("-seed=9", "-runs=300", folder)
+        run = ("-seed=9", "-runs=300", *more, folder)
         start(tmp_path, *run, GMEMDIFF_PATCHED="stock", PYTHONHASHSEED=hash_seed)
     assert names(tmp_path / "one") == names(tmp_path / "two")
     assert len(names(tmp_path / "one")) > 50
