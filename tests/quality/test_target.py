@@ -133,15 +133,19 @@ def test_no_seed_of_the_corpus_stops_it(tmp_path: Path) -> None:
     assert f"Done {count + 1} runs" in done.stderr
 
 
-def test_it_stops_at_a_finding_and_the_file_it_leaves_replays(tmp_path: Path) -> None:
+def test_it_stops_at_a_finding_and_what_it_leaves_replays(tmp_path: Path) -> None:
     done = start(tmp_path, "-seed=1", "-runs=20000", GMEMDIFF_PROFILES="v7.2 x86-direct")
     assert "PatchFindingError" in done.stdout
     assert "INVARIANT patched-only" in done.stdout
     assert done.returncode == 77
     (crash,) = [name for name in names(tmp_path) if name.startswith("crash-")]
-    replay = start(tmp_path, "run", crash, command=(sys.executable, "-m", "tools.cli"))
+    smallest = done.stdout.rpartition("\ngmemdiff 1\n")
+    (tmp_path / "small.prog").write_text("".join(smallest[1:]).strip() + "\n", encoding="utf-8")
+    cli = (sys.executable, "-m", "tools.cli")
+    replay = start(tmp_path, "run", "small.prog", command=cli)
     assert replay.returncode == 1, replay.stderr
-    assert " stale-spte " in replay.stdout
+    assert "INVARIANT patched-only" in replay.stdout
+    assert "INVARIANT" in start(tmp_path, "minimize", crash, command=cli).stderr
     again = start(tmp_path, crash, GMEMDIFF_PROFILES="v7.2 x86-direct")
     assert "PatchFindingError" in again.stdout
 
