@@ -13,10 +13,11 @@ variables, since libFuzzer owns the command line:
     GMEMDIFF_OPS                           for example 4..24, ops per program; by default 2..12
 
 It stops at the first finding that speaks against the patch and holds after the search, as an
-uncaught exception with the report; libFuzzer then keeps the program.  Exit code 2: the environment
-or an input file is wrong; 5: -merge=1 of folders without a program.  A dictionary (-dict) would
-change nothing: libFuzzer hands all mutation to ours, which knows the vocabulary.  Campaigns
-(tools/campaign/child/worker.py) give a listener instead, and go on.
+uncaught exception with the report and the smallest program; libFuzzer then keeps the input, which
+``gmemdiff minimize`` takes.  Exit code 2: the environment or an input file is wrong; 5: -merge=1 of
+folders without a program.  A dictionary (-dict) would change nothing: libFuzzer hands all mutation
+to ours, which knows the vocabulary.  Campaigns (tools/campaign/child/worker.py) give a listener
+instead, and go on.
 """
 
 from __future__ import annotations
@@ -246,7 +247,7 @@ class StopAtFinding:
         for kind in due:
             finding = self.triage.follow(program, kind, first).finding
             if finding is not None and finding.kind.side == PATCHED_ONLY:
-                text = report(finding, "the input that libFuzzer keeps")
+                text = report(finding, "the program below, in a file")
                 raise PatchFindingError(f"\n{text}")
 
 

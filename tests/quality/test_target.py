@@ -133,15 +133,25 @@ def test_no_seed_of_the_corpus_stops_it(tmp_path: Path) -> None:
     assert f"Done {count + 1} runs" in done.stderr
 
 
-def test_it_stops_at_a_finding_and_the_file_it_leaves_replays(tmp_path: Path) -> None:
-    done = start(tmp_path, "-seed=1", "-runs=20000", GMEMDIFF_PROFILES="v7.2 x86-direct")
+def test_it_stops_at_a_finding_and_what_it_leaves_replays(tmp_path: Path) -> None:
+    done = start(
+        tmp_path,
+        "-seed=1",
+        "-runs=20000",
+        GMEMDIFF_PROFILES="v7.2 x86-direct",
+        GMEMDIFF_OPS="2..6",
+    )
     assert "PatchFindingError" in done.stdout
     assert "INVARIANT patched-only" in done.stdout
     assert done.returncode == 77
     (crash,) = [name for name in names(tmp_path) if name.startswith("crash-")]
-    replay = start(tmp_path, "run", crash, command=(sys.executable, "-m", "tools.cli"))
+    smallest = done.stdout.rpartition("\ngmemdiff 1\n")
+    (tmp_path / "small.prog").write_text("".join(smallest[1:]).strip() + "\n", encoding="utf-8")
+    cli = (sys.executable, "-m", "tools.cli")
+    replay = start(tmp_path, "run", "small.prog", command=cli)
     assert replay.returncode == 1, replay.stderr
-    assert " stale-spte " in replay.stdout
+    assert "INVARIANT patched-only" in replay.stdout
+    assert "INVARIANT" in start(tmp_path, "minimize", crash, command=cli).stderr
     again = start(tmp_path, crash, GMEMDIFF_PROFILES="v7.2 x86-direct")
     assert "PatchFindingError" in again.stdout
 
@@ -173,10 +183,14 @@ def test_merging_runs_every_input_again_and_keeps_the_coverage(
     assert names(tmp_path / "less") <= names(tmp_path / "all")
 
 
-def test_the_same_seed_from_nothing_makes_the_same_corpus(tmp_path: Path) -> None:
-    for folder, hash_seed in (("one", "1"), ("two", "2")):
+def test_the_same_seed_from_nothing_makes_the_same_corpus_with_or_without_a_dictionary(
+    tmp_path: Path,
+) -> None:
+    words = tmp_path / "words"
+    words.write_text('"set_region"\n"munmap"\n"GUEST_MEMFD"\n', encoding="utf-8")
+    for folder, hash_seed, more in (("one", "1", ()), ("two", "2", (f"-dict={words}",))):
         (tmp_path / folder).mkdir()
-        run = ("-seed=9", "-runs=300", folder)
+        run = ("-seed=9", "-runs=300", *more, folder)
         start(tmp_path, *run, GMEMDIFF_PATCHED="stock", PYTHONHASHSEED=hash_seed)
     assert names(tmp_path / "one") == names(tmp_path / "two")
     assert len(names(tmp_path / "one")) > 50
