@@ -17,12 +17,13 @@ from typing import Final
 
 import psutil
 
+import tools
 from tools.campaign.child.orphans import PARENT
 
 LOG_MAX: Final = 4 << 20  # a longer log loses its beginning
 LOG_KEPT: Final = 64 << 10
 TAIL_MAX: Final = 16 << 10
-_PROJECT: Final = Path(__file__).resolve().parents[2]
+_PROJECT: Final = Path(tools.__file__).resolve().parents[1]
 _KILL_SECONDS: Final = 10.0
 
 
