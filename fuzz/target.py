@@ -10,7 +10,7 @@ variables, since libFuzzer owns the command line:
 
     GMEMDIFF_REFERENCE, GMEMDIFF_PATCHED   models, by default stock and seed
     GMEMDIFF_PROFILES                      for example "v7.2 x86-tdp,v7.2 arm64"; by default all
-    GMEMDIFF_OPS                           for example 4..24, ops per program; by default 2..12
+    GMEMDIFF_OPS                           for example 4..24, ops per program; by default 2..10
 
 It stops at the first finding that speaks against the patch and holds after the search, as an
 uncaught exception with the report and the smallest program; libFuzzer then keeps the input, which
@@ -135,8 +135,12 @@ class Target:
     def _read(self, data: bytes) -> Program:
         """The same, unless it raises ProgramError or UnicodeDecodeError."""
         if data.startswith(TEXT_STARTS):
-            return _bare(parse(data.decode("utf-8")))
+            return bare(parse(data.decode("utf-8")))
         return decode(data, self.profiles[0] if len(self.profiles) == 1 else None)
+
+    def learn(self, found: Sequence[Program]) -> None:
+        """Mutate these programs of findings as well, those for the profiles that are fuzzed."""
+        self.mutator.found = [bare(each) for each in found if each.profile in self.profiles]
 
     def _text(self, program: Program, instead: bytes, max_size: int) -> bytes:
         data = format_program(program).encode()
@@ -163,7 +167,7 @@ class Target:
         return passed
 
 
-def _bare(program: Program) -> Program:
+def bare(program: Program) -> Program:
     """A program as an input: what a seed says of itself is not true of its mutants."""
     bare = edit.without_expectations(program)
     return replace(bare, reference=DEFAULT.reference, patched=DEFAULT.patched)
@@ -261,7 +265,7 @@ def _from_environment() -> Target:
         if text and text not in known:
             raise ValueError(f"GMEMDIFF_PROFILES: {text!r} is none of {', '.join(known)}")
     profiles = [known[text] for text in wanted if text]
-    low, _, high = os.environ.get("GMEMDIFF_OPS", "2..12").partition("..")
+    low, _, high = os.environ.get("GMEMDIFF_OPS", "2..10").partition("..")
     if not (low.isdecimal() and high.isdecimal() and 1 <= int(low) <= int(high)):
         raise ValueError("GMEMDIFF_OPS: write for example 2..12")
     stop = StopAtFinding(reference, patched, profiles)

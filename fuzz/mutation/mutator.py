@@ -1,7 +1,8 @@
 """From a Program that found something new to the next one to try.
 
 One time in FRESH_EVERY it is a new random program instead: typed random programs find what is
-easy faster than anything else, and what only guidance finds is built from what they leave.
+easy faster than anything else, and what only guidance finds is built from what they leave.  One
+time in FOUND_EVERY it is a changed finding, if there is one: where one rule breaks, others are near.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from fuzz.vocabulary import Program
 from reference.features import Profile
 
 FRESH_EVERY: Final = 4
+FOUND_EVERY: Final = 6
 NESTED_EVERY: Final = 6
 STACKED_MAX: Final = 5  # mutations on top of each other
 TRIES_MAX: Final = 8  # mutations that do not apply
@@ -32,6 +34,7 @@ class Mutator:
 
     profiles: those to fuzz.  ops_min, ops_max: ops of all actors together.
     boundaries: gives the steps that a program passes.
+    found: minimised programs of findings; whoever learns of more may replace it.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Mutator:
         self.ops_min = ops_min
         self.ops_max = ops_max
         self.boundaries = boundaries
+        self.found: Sequence[Program] = ()
 
     def fresh(self, rng: random.Random) -> Program:
         """A random program, one time in NESTED_EVERY with a nested guest where there can be one."""
@@ -61,6 +65,8 @@ class Mutator:
             or not rng.randrange(FRESH_EVERY)
         ):
             return self.fresh(rng)
+        if self.found and not rng.randrange(FOUND_EVERY):
+            program = rng.choice(self.found)
         return self._changed(program, self.boundaries(program), rng)
 
     def cross(self, one: Program, two: Program, rng: random.Random) -> Program:

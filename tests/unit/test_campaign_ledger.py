@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,9 @@ class Clock:
         self.slept += 1
 
 
+LEARNT: list[Sequence[Program]] = []
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -59,7 +63,8 @@ def books(tmp_path: Path, clock: Clock) -> Ledger:
     ledger = Ledger(layout, 0, SEED, clock, clock.sleep)
     HARNESS.numbers.clear()
     HARNESS.counters[:] = bytes(len(HARNESS.counters))
-    ledger.begin(HARNESS)
+    LEARNT.clear()
+    ledger.begin(HARNESS, LEARNT.append)
     return ledger
 
 
@@ -326,3 +331,21 @@ def test_a_request_to_stop_is_seen_within_a_second_and_a_signal_at_once(
     books.layout.stop.unlink()
     books.stop()
     assert books.tick()
+
+
+def test_programs_of_findings_are_passed_on_when_triage_has_news(
+    books: Ledger, clock: Clock
+) -> None:
+    folder = books.layout.findings / "69a427fe"
+    folder.mkdir()
+    write_whole(folder / "finding.json", "{}")
+    write_whole(folder / "program.prog", STALE)
+    torn = books.layout.findings / "0badf00d"
+    torn.mkdir()
+    write_whole(torn / "finding.json", "{}")
+    write_whole(torn / "program.prog", STALE[:40])
+    settle(books, clock, kinds=[])
+    assert [[parse(STALE)]] == LEARNT
+    clock.sleep(5)
+    books.tick()
+    assert len(LEARNT) == 1

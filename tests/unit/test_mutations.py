@@ -213,3 +213,13 @@ def test_a_splice_takes_from_both() -> None:
         names = {op.name for a in splice(TWO, other, random.Random(seed)).actors for op in a.ops}
         mixed += "nop" in names and len(names) > 1
     assert mixed > 10
+
+
+def test_findings_are_mutated_too_while_there_are_some() -> None:
+    mutator = Mutator((X86,), 3, 3, passed)
+    mutator.found = [TWO]
+    one = random_program(random.Random(5), X86, 3, 3)
+    rng = random.Random(1)
+    children = [mutator.mutate(one, rng) for _ in range(200)]
+    assert sum(child.setup == TWO.setup for child in children) > 5
+    assert sum(child.setup == one.setup for child in children) > 5

@@ -34,7 +34,7 @@ class Settings:
     profiles: tuple[str, ...] = ()  # "v7.2 x86-tdp"; empty: all
     seed: int = 0
     ops_min: int = 2
-    ops_max: int = 12
+    ops_max: int = 10
     budget: int = 10_000  # schedules to try when settling a finding
     hang_seconds: float = 30.0  # a worker silent for so long is killed
     memory_mb: int = 1024  # a worker larger than this is replaced

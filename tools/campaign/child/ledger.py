@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -23,16 +23,18 @@ import psutil
 from fuzz.execution import HarnessError
 from fuzz.feedback import Feature
 from fuzz.finding import Kind, kinds_of
+from fuzz.folder import PROGRAM, findings_in
 from fuzz.harness import Harness, Look
 from fuzz.judge import Verdict
 from fuzz.overlay import Model
 from fuzz.probes import PROBES_MAX
-from fuzz.text import format_program
+from fuzz.text import ProgramError, format_program, load
 from fuzz.tolerance import benefit
 from fuzz.vocabulary import Program
 from tools.campaign.child.orphans import parent_gone
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, write_whole
 
+Learner = Callable[[Sequence[Program]], None]  # takes the programs of all findings
 FORMAT: Final = 1
 EVERY: Final = 1.0  # seconds between two stats.json
 RETRY: Final = 1.0  # seconds between two tries on a full disk
@@ -72,10 +74,12 @@ class Ledger:
         self._queued: Counter[Kind] = Counter()
         self._process = psutil.Process()
         self.harness: Harness
+        self._learn: Learner
 
-    def begin(self, harness: Harness) -> None:
-        """The harness whose counters tell which lines ran."""
+    def begin(self, harness: Harness, learn: Learner) -> None:
+        """The harness whose counters tell which lines ran, and who wants to know of findings."""
         self.harness = harness
+        self._learn = learn
 
     def note(self, program: Program, look: Look) -> None:
         """One execution (fuzz.target.Listener)."""
@@ -166,7 +170,8 @@ class Ledger:
             return False
         self.last_tick = now
         self._save()
-        self._read_known()
+        if self._read_known():
+            self._learn(self._found())
         return self._must_stop()
 
     def close(self) -> None:
@@ -211,15 +216,24 @@ class Ledger:
             "benefit": dict(sorted(self.benefit.items())),
         }
 
-    def _read_known(self) -> None:
-        """What triage has settled since last asked."""
+    def _read_known(self) -> bool:
+        """What triage has settled since last asked; whether there is something new."""
         try:
             changed = self.layout.known.stat().st_mtime_ns
             if changed == self._known_time:
-                return
+                return False
             data = json.loads(self.layout.known.read_text(encoding="utf-8"))
             known = {Kind(*each) for each in data["kinds"]}
             vain = {Kind(*each[:3]): int(each[3]) for each in data.get("vain", ())}
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return  # not there yet; a broken one only costs more looks
+            return False  # not there yet; a broken one only costs more looks
         self._known_time, self.known, self.vain = changed, known, vain
+        return True
+
+    def _found(self) -> list[Program]:
+        """The programs of all findings that can be read, by fingerprint."""
+        programs: list[Program] = []
+        for folder in findings_in(self.layout.findings):
+            with suppress(ProgramError):
+                programs.append(load(folder / PROGRAM))
+        return programs

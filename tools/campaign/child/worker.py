@@ -86,7 +86,7 @@ def make_target(layout: Layout, number: int, settings: Settings) -> WorkerTarget
     target = WorkerTarget(reference, patched, settings.parsed_profiles(), ops, ledger.note)
     target.pulse = Pulse(layout.worker(number) / "pulse")
     target.ledger = ledger
-    ledger.begin(target.harness)
+    ledger.begin(target.harness, target.learn)
     return target
 
 
