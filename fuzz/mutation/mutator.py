@@ -2,7 +2,7 @@
 
 One time in FRESH_EVERY it is a new random program instead: typed random programs find what is
 easy faster than anything else, and what only guidance finds is built from what they leave.  One
-time in FOUND_EVERY it is a changed finding, if there is one: where one rule breaks, others are near.
+time in FOUND_EVERY it is a changed finding, if there is one: where a rule breaks, others are near.
 """
 
 from __future__ import annotations
