@@ -204,8 +204,8 @@ def _settle(result: Judgement, reference: Model, patched: Model, runs_max: int) 
             settled.append(b)  # nobody but a patch promises survival: nothing to look for
             continue
         if b.rule == EQUIVALENCE:
-            if any(s.side in (PATCHED_ONLY, UNSETTLED) for s in settled):
-                continue  # a consequence of the rule that the patch breaks
+            if any(s.side != BOTH for s in settled):
+                continue  # a consequence of what one side does wrong, or of the patch curing it
             answer = _search_outcome(result, reference, patched, runs_max)
             result.evidence = str(answer)
             if answer.found is None and answer.complete:

@@ -43,7 +43,7 @@ def line(s: Snapshot) -> str:
     counts = ", ".join(f"{n} {side}" for side, n in s.by_side().items()) or "none"
     parts = [
         f"{duration(s.session_time)}: {s.executions} executions, {s.rate:.0f}/s",
-        f"corpus {s.corpus}, coverage {s.lines}/{s.lines_total} lines {s.pairs} pairs "
+        f"corpus {s.corpus}, coverage {s.lines}/{s.lines_total} blocks {s.pairs} pairs "
         f"{s.windows} windows",
         f"findings: {counts}",
         f"queue {s.queue}",
@@ -67,7 +67,7 @@ def what_is_run(settings: Settings) -> str:
     """The models and the profiles, in one line."""
     profiles = ", ".join(settings.profiles) or "all profiles"
     return (
-        f"{settings.reference} against {settings.patched}, {profiles}, "
+        f"{settings.patched} against {settings.reference}, {profiles}, "
         f"{settings.ops_min}..{settings.ops_max} ops, seed {settings.seed}"
     )
 
@@ -84,7 +84,7 @@ def summary(s: Snapshot, executions: int | None = None) -> list[str]:
     lines += [
         f"fuzzed:     {duration(s.run_time)} in all, {s.executions} executions, {s.steps} steps "
         "on both sides",
-        f"coverage:   {s.lines} of {s.lines_total} lines of the models, {s.pairs} pairs of steps, "
+        f"coverage:   {s.lines} of {s.lines_total} blocks of model code, {s.pairs} pairs of steps, "
         f"{s.windows} windows entered; {s.corpus} programs in the corpus",
         f"hits:       {s.hits} programs with a broken rule or a difference, "
         f"{s.inconclusive} inconclusive",
