@@ -43,7 +43,7 @@ def state_text(kvm: Kvm) -> str:
         lines.append(f"vcpu{vcpu.id} mode {vcpu.mode} req {vcpu.requests} tlb {tlb}")
     lines.append(
         f"attr {sorted(kvm.mem_attr_array.items())} gpte {sorted(kvm.gpte_accessed)}"
-        f" fail {sorted(kvm.fail)} dead {int(kvm.dead)}{int(kvm.mm_dead)}"
+        f" fail {sorted(kvm.fail)} dead {int(kvm.dead)}{int(kvm.mm_exiting)}{int(kvm.mm_dead)}"
         f" wake {int(kvm.mn_memslots_update_rcuwait.woken)}"
     )
     lines += _host_lines(kvm)

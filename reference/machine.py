@@ -55,6 +55,7 @@ class KvmState:
         "memslots",
         "mm",
         "mm_dead",
+        "mm_exiting",
         "mmap_lock",
         "mmu_invalidate_in_progress",
         "mmu_invalidate_range_end",
@@ -94,7 +95,8 @@ class KvmState:
         self.cpu = cpu = Cpu(Task("setup", -1))
         self.waiting: dict[Task, Want] = {}  # kept by the scheduler
         self.dead = False  # KVM_BUG() happened
-        self.mm_dead = False  # exit_mmap() happened
+        self.mm_exiting = False  # exit_mmap() was called
+        self.mm_dead = False  # and goes on
         self.fail: set[str] = set()  # kinds of allocation that fail next
 
         # memslots

@@ -328,7 +328,13 @@ def oom_reap(kvm: Kvm) -> Steps[int]:
 
 
 def exit_mmap(kvm: Kvm) -> Steps[int]:
-    """Mirror of exit_mmap(), mm/mmap.c: release first, then every mapping goes, unheard."""
+    """Mirror of exit_mmap(), mm/mmap.c: release first, then every mapping goes, unheard.
+
+    Only the last user of an mm gets here (mmput(), kernel/fork.c), so it happens once.
+    """
+    if kvm.mm_exiting:
+        return 0
+    kvm.mm_exiting = True
     yield EXIT_QUIET
     kvm.mm_dead = True
     yield from kvm.kvm_mmu_notifier_release()
