@@ -140,6 +140,8 @@ def handle_entry_fault(kvm: Kvm, vma: Vma, page: int) -> Steps[str]:
     if entry.kind == "poison":
         return "SIGBUS"
     frame = entry.frame
+    if frame is not None and frame.poisoned:  # VM_FAULT_HWPOISON: kept in the swap cache for this
+        return "SIGBUS"
     if frame is None:
         frame = alloc_page(kvm)
         if frame is None:
@@ -196,7 +198,7 @@ def is_poisoned(kvm: Kvm, vma: Vma, page: int) -> bool:
     """Whether a fault failed because the page is poisoned (VM_FAULT_HWPOISON, mm/memory.c)."""
     entry = kvm.mm.entries.get(page)
     if entry is not None:
-        return entry.kind == "poison"
+        return entry.kind == "poison" or (entry.frame is not None and entry.frame.poisoned)
     if vma.file is None:
         return False
     frame = vma.file.inode.pages.get(vma.index_of(page))
