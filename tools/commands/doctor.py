@@ -26,14 +26,20 @@ from tools import exits
 PACKAGES: Final = (
     ("click", "click", "the command line"),
     ("rich", "rich", "tables and progress"),
+    ("psutil", "psutil", "campaigns"),
+    ("jinja2", "jinja2", "reports"),
+    ("pygal", "pygal", "curves in reports"),
+    ("distributed", "distributed", "campaigns on several hosts; optional"),
+    ("fsspec", "fsspec", "the same"),
     ("hypothesis", "hypothesis", "property tests"),
     ("pytest", "pytest", "tests and *.prog files as tests"),
-    ("atheris", "atheris", "nothing yet; coverage-guided campaigns will need it"),
+    ("atheris", "atheris", "campaigns"),
     ("elftools", "pyelftools", "nothing yet; the C port will need it"),
 )
 PROGRAMS: Final = (
     ("clang", "nothing yet; the C port will need it or gcc"),
     ("gcc", "nothing yet; the C port will need it or clang"),
+    ("chromium", "only the test that looks at a report in a browser"),
     ("qemu-system-x86_64", "nothing yet; the lab will need it for x86 kernels"),
     ("qemu-system-aarch64", "nothing yet; the lab will need it for arm64 kernels"),
 )
@@ -99,7 +105,7 @@ def checks() -> list[Check]:
         done.append(Check(name, version or "missing", use, bool(version)))
     kvm = "present" if Path("/dev/kvm").exists() else "missing"
     done.append(Check("/dev/kvm", kvm, "nothing: never used", True))
-    done.append(Check("cores", str(_cores()), "one run uses one core", True))
+    done.append(Check("cores", str(_cores()), "one worker each, by default", True))
     done.append(Check("memory", _memory(), "0.5 GiB for fuzzing", True))
     return done
 
