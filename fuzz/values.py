@@ -14,6 +14,7 @@ from typing import Final
 from fuzz.vocabulary import AREA_SHIFT, AREAS, FD_NAMES, PAGE, Arg, area_base
 
 FILES_MAX: Final = 8  # gmem0 .. gmem7
+CHOICES_MAX: Final = 12  # more names are no help in one line
 WORD_MAX: Final = 60  # longer unknown words are cut in complaints
 
 _LIMIT: Final = 1 << 64
@@ -120,7 +121,10 @@ def unknown(what: str, text: str, choices: Iterable[str]) -> str:
     near = get_close_matches(text, names, n=1)
     if near:
         return f"unknown {what} '{text}'; did you mean '{near[0]}'?"
-    hint = f"choose from {', '.join(names)}" if names else "there is none"
+    if len(names) > CHOICES_MAX:
+        hint = f"choose one of {len(names)}, such as {', '.join(names[:6])}"
+    else:
+        hint = f"choose from {', '.join(names)}" if names else "there is none"
     return f"unknown {what} '{text}'; {hint}"
 
 
