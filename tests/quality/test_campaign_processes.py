@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from tests import fake_children
+from tests.watcher import Watcher
 from tools import exits
 from tools.campaign.layout import Layout, content_name
 from tools.campaign.records.totals import load_totals
@@ -26,7 +27,6 @@ from tools.campaign.supervise.process import child_environment
 from tools.campaign.supervise.slot import Timing
 from tools.campaign.supervise.supervisor import Supervisor
 from tools.campaign.views import snapshot as names
-from tools.campaign.views.snapshot import Event, Snapshot
 
 pytestmark = pytest.mark.slow
 
@@ -36,32 +36,6 @@ HURRY = Timing(
 )  # fmt: skip
 LATEST = 30.0  # seconds; no test needs nearly as long
 NAME = content_name(fake_children.INPUT)
-
-
-class Watcher:
-    """View and interrupts in one: ends the campaign once it has seen enough."""
-
-    def __init__(self, enough: Callable[[Watcher], bool]) -> None:
-        self.enough = enough
-        self.count = 0
-        self.events: list[Event] = []
-        self.last: Snapshot | None = None
-        self.end = time.monotonic() + LATEST
-
-    def show(self, snapshot: Snapshot) -> None:
-        self.last = snapshot
-        self.events += snapshot.events
-        if not self.count and (self.enough(self) or time.monotonic() > self.end):
-            self.count = 1
-
-    def close(self) -> None:
-        pass
-
-    def wait(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-    def told(self, kind: str) -> list[str]:
-        return [event.text for event in self.events if event.kind == kind]
 
 
 def campaign(
@@ -78,7 +52,7 @@ def campaign(
     layout.make()
     settings = settings or Settings()
     save_settings(layout, settings)
-    watcher = Watcher(enough)
+    watcher = Watcher(enough, LATEST)
     session = Session(
         hook=hook,
         timing=HURRY,

@@ -28,6 +28,7 @@ from distributed import KilledWorker
 
 from tests import fake_children
 from tests.unit import samples
+from tests.watcher import Watcher
 from tools import exits
 from tools.campaign.layout import Layout, content_name
 from tools.campaign.session import Outcome, Session
@@ -35,7 +36,7 @@ from tools.campaign.settings import Settings, load_settings, save_settings
 from tools.campaign.supervise.crew import Crew
 from tools.campaign.supervise.slot import Timing
 from tools.campaign.supervise.supervisor import Supervisor
-from tools.campaign.views.snapshot import WORKER_DIED, WORKER_HUNG, Event, Snapshot
+from tools.campaign.views.snapshot import WORKER_DIED, WORKER_HUNG
 from tools.cluster.build import build_id
 from tools.cluster.crew import ClusterCrew, Plan
 from tools.cluster.dask_engine import Dask, DaskTicket
@@ -196,31 +197,9 @@ def wait_for(true: Callable[[], Any]) -> None:
         time.sleep(0.1)
 
 
-class Watcher:
-    """View and interrupts in one: ends the campaign once it has seen enough."""
-
-    def __init__(self, enough: Callable[[Watcher], bool]) -> None:
-        self.enough = enough
-        self.count = 0
-        self.events: list[Event] = []
-        self.last: Snapshot | None = None
-        self.end = time.monotonic() + PATIENCE
-
-    def show(self, snapshot: Snapshot) -> None:
-        self.last = snapshot
-        self.events += snapshot.events
-        if not self.count and (self.enough(self) or time.monotonic() > self.end):
-            self.count = 1
-
-    def close(self) -> None:
-        pass
-
-    def wait(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-    def lost(self) -> list[str]:
-        """Slices that are run again."""
-        return [e.text for e in self.events if e.kind == WORKER_DIED and "it runs again" in e.text]
+def lost(watcher: Watcher) -> list[str]:
+    """Slices that are run again."""
+    return [text for text in watcher.told(WORKER_DIED) if "it runs again" in text]
 
 
 def campaign(home: Home, address: str, plan: Plan, watcher: Watcher) -> Outcome:
@@ -255,13 +234,13 @@ def test_a_worker_is_killed_and_the_campaign_goes_on_with_all_that_was_found(
             if not killed and len(beating) == 3 and (fuzzing := victim.children()):
                 killed[:] = [victim, *fuzzing]
                 os.kill(victim.pid, signal.SIGKILL)
-            return bool(watcher.lost()) and bool(last.findings)
+            return bool(lost(watcher)) and bool(last.findings)
 
-        watcher = Watcher(enough)
+        watcher = Watcher(enough, PATIENCE)
         outcome = campaign(home, address, Plan(slice_seconds=8, every=1), watcher)
     assert len(killed) == 2  # a worker of Dask, and the fuzzing process of its slice
     assert not [process for process in killed if process.is_running()]
-    assert len(watcher.lost()) == 1
+    assert len(lost(watcher)) == 1
     assert outcome.code == exits.FINDING
     assert "69a427fe" in {view.fingerprint for view in outcome.snapshot.findings}
     assert not outcome.gave_up
