@@ -119,7 +119,8 @@ class Triage:
         """Make a finding of one kind that a program shows, if it stays one and is new."""
         memory = self.memory
         kind = settled_as(seen_as, first)
-        if kind is None or kind in memory.kept:
+        # What was left open once may be settled by another program, once that is small.
+        if kind is None or (kind in memory.kept and kind.side != UNSETTLED):
             memory.vain[seen_as] += 1
             if kind == seen_as:
                 memory.same.add(seen_as)

@@ -9,7 +9,7 @@ from fuzz.codec import draw_setup
 from fuzz.draws import draw_op
 from fuzz.mutation.subject import ACTORS_MAX, SETUP_MAX, Subject, new_op
 from fuzz.tracker import World
-from fuzz.vocabulary import OPS, Actor, Op, Program
+from fuzz.vocabulary import FD_NONE, OPS, PAGE, Actor, Op, Program
 
 
 def add_actor(s: Subject) -> Program | None:
@@ -59,6 +59,30 @@ def change_layout(s: Subject) -> Program | None:
     """Other memslots, files and mappings for the same actors."""
     world = World(s.program.profile, s.program.vm, s.reader())
     return replace(s.program, setup=draw_setup(world, s.rng.randrange(248)))
+
+
+def change_backing(s: Subject) -> Program | None:
+    """A mapping shows another part of its file, or other memory; or a slot has its user address
+    elsewhere, perhaps at another slot's: what a slot's address maps need not be what backs it."""
+    places = [at for at, op in enumerate(s.program.setup) if op.name in ("mmap", "set_region")]
+    if not places:
+        return None
+    at = s.rng.choice(places)
+    op = s.program.setup[at]
+    names = [arg.name for arg in OPS[op.name].args]
+    args = dict(zip(names, op.args, strict=True))
+    shift = s.rng.choice((-2, -1, 1, 2)) * PAGE
+    if op.name == "set_region":
+        others = [o.args[names.index("hva")] for o in s.program.setup if o.name == op.name]
+        args["hva"] = s.rng.choice((args["hva"] + shift, s.rng.choice(others) + shift))
+    elif args["fd"] == FD_NONE or s.rng.random() < 0.3:
+        to_file = args["fd"] == FD_NONE
+        args |= {"fd": 0 if to_file else FD_NONE, "share": int(to_file), "offset": 0}
+    else:
+        args["offset"] += shift
+    if min(args["offset"], args["hva"]) < 0:
+        return None
+    return edit.with_op(s.program, None, at, replace(op, args=tuple(args.values())))
 
 
 def insert_setup(s: Subject) -> Program | None:

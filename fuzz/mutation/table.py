@@ -11,6 +11,7 @@ from typing import Final
 
 from fuzz.mutation.around import (
     add_actor,
+    change_backing,
     change_layout,
     change_profile,
     drop_actor,
@@ -55,6 +56,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     *(move_preemption,) * 4,
     change_profile,
     *(change_layout,) * 2,
+    *(change_backing,) * 3,
     *(insert_setup,) * 2,
     remove_setup,
 )

@@ -10,7 +10,7 @@ import fuzz.triage
 from fuzz import edit
 from fuzz.execution import HarnessError
 from fuzz.finding import Finding, Kind, kinds_of
-from fuzz.judge import BOTH, PATCHED_ONLY, suspicious
+from fuzz.judge import BOTH, PATCHED_ONLY, UNSETTLED, judge, suspicious
 from fuzz.overlay import Model, load_model
 from fuzz.reduce import Task, reduce
 from fuzz.shrink.predicates import Shows
@@ -183,3 +183,18 @@ def test_findings_written_before_they_said_where_they_show_can_still_be_read(
     del data["replayed"], data["shows_on"]
     old: Finding = _from_json(data, "old")
     assert (old.replayed, old.shows_on) == ("", ())
+
+
+def test_what_was_left_open_once_is_settled_by_the_next_program_that_can_be() -> None:
+    program = parse(samples.STALE)
+    look = suspicious(program, STOCK, SEED)
+    assert look is not None
+    seen_as = next(kind for kind in kinds_of(look) if kind.rule == "stale-spte")
+    open_kind = Kind(seen_as.rule, seen_as.site, UNSETTLED)
+    triage = Triage(STOCK, SEED, 10_000)
+    triage.memory.kept.add(open_kind)
+    first = judge(program, STOCK, SEED, 0)  # no schedule is tried: open
+    assert open_kind in kinds_of(first)
+    done = triage.follow(program, seen_as, first)
+    assert done.finding is not None
+    assert done.finding.kind == seen_as
