@@ -107,7 +107,7 @@ def test_a_second_campaign_in_the_directory_is_refused_and_stop_ends_the_first(
         assert (stopped.returncode, stopped.stdout) == (exits.CLEAN, f"{root}: has ended\n")
         out, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode in QUIET_ENDS
-        assert out.startswith(f"campaign:   {root}: stock against seed")
+        assert out.startswith(f"campaign:   {root}: seed against stock")
     assert status(root)["state"] == "ended"
     assert not Layout(root).stop.exists()
 
