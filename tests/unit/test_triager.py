@@ -20,7 +20,7 @@ from fuzz.triage import Memory, Triage
 from fuzz.vocabulary import Program
 from tests.unit import samples
 from tools.campaign.child.patience import patiently
-from tools.campaign.layout import Layout, write_whole
+from tools.campaign.layout import Layout, queue_name, write_whole
 from tools.campaign.settings import Settings
 from tools.campaign.triage import shelf, triager
 from tools.campaign.triage.history import Moment, change_history, moment, read_history
@@ -232,6 +232,6 @@ def test_findings_are_judged_again(layout: Layout) -> None:
 
 def test_the_queue_name_says_what_and_which(layout: Layout) -> None:
     program: Program = STALE
-    name = shelf.queue_name(STALE_SPTE, format_program(program))
+    name = queue_name(STALE_SPTE.fingerprint, format_program(program).encode())
     assert name.startswith(STALE_SPTE.fingerprint + "-")
     assert len(name) == 8 + 1 + 16 + len(".prog")

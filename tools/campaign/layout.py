@@ -143,6 +143,12 @@ def content_name(data: bytes) -> str:
     return hashlib.sha1(data, usedforsecurity=False).hexdigest()
 
 
+def queue_name(fingerprint: str, data: bytes) -> str:
+    """The name of a program in the queue: the kind that it showed, zeroes when that is not known,
+    and what it is."""
+    return f"{fingerprint}-{content_name(data)[:16]}{PROGRAM_SUFFIX}"
+
+
 def write_whole(path: Path, data: bytes | str) -> None:
     """Write a file so that it is there whole or not at all, whoever is killed meanwhile.
 

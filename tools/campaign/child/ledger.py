@@ -32,7 +32,7 @@ from fuzz.text import ProgramError, format_program, load
 from fuzz.tolerance import benefit
 from fuzz.vocabulary import Program
 from tools.campaign.child.orphans import parent_gone
-from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, write_whole
+from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, queue_name, write_whole
 
 Learner = Callable[[Sequence[Program]], None]  # takes the programs of all findings
 FORMAT: Final = 1
@@ -127,7 +127,7 @@ class Ledger:
 
     def _queue(self, kind: Kind, program: Program) -> None:
         text = format_program(program)
-        name = f"{kind.fingerprint}-{content_name(text.encode())[:16]}{PROGRAM_SUFFIX}"
+        name = queue_name(kind.fingerprint, text.encode())
         self._queued[kind] += 1
         self._write(partial(write_whole, self.layout.queue / name, text))
 

@@ -15,7 +15,13 @@ from pathlib import Path
 
 from fuzz.text import ProgramError, parse
 from tools.campaign.child.pulse import INPUT_MAX, read_pulse
-from tools.campaign.layout import PROGRAM_SUFFIX, YOUNG, Layout, content_name, write_whole
+from tools.campaign.layout import (
+    YOUNG,
+    Layout,
+    content_name,
+    queue_name,
+    write_whole,
+)
 from tools.campaign.records.totals import worker_numbers
 from tools.campaign.repair.findings import repair_findings
 from tools.campaign.repair.records import repair_records
@@ -115,11 +121,6 @@ def _queue(layout: Layout) -> Iterator[str]:
         if len(kind) != 8 or not set(kind) <= set("0123456789abcdef"):
             kind = "00000000"
         yield from _named(layout, path, partial(queue_name, kind))
-
-
-def queue_name(kind: str, data: bytes) -> str:
-    """The name of a program in the queue; `kind` is eight hex digits, zeroes when not known."""
-    return f"{kind}-{content_name(data)[:16]}{PROGRAM_SUFFIX}"
 
 
 def _named(layout: Layout, path: Path, name: Callable[[bytes], str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from fuzz.finding import Finding
 from fuzz.folder import PROGRAM, REPORT, FindingError, load
 from fuzz.report import report
 from fuzz.text import ProgramError, format_program, parse
-from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, write_whole
+from tools.campaign.layout import PROGRAM_SUFFIX, Layout, queue_name, write_whole
 from tools.campaign.records.listing import HISTORY, read_history
 from tools.campaign.supervise.inputs import into_quarantine
 
@@ -51,7 +51,7 @@ def _again(layout: Layout, folder: Path, why: str) -> str:
             parse(data.decode("utf-8"), path.name)
         except (OSError, UnicodeDecodeError, ProgramError):
             continue
-        name = f"{kind}-{content_name(data)[:16]}{PROGRAM_SUFFIX}"
+        name = queue_name(kind, data)
         write_whole(layout.queue / name, data)
         count += 1
     here = folder.relative_to(layout.root)

@@ -17,7 +17,7 @@ from fuzz.folder import FindingError, findings_in, load, save
 from fuzz.text import format_program
 from fuzz.triage import Memory
 from fuzz.vocabulary import Program
-from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, write_whole
+from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, queue_name, write_whole
 from tools.campaign.triage.history import add_member, moment, shown_as
 
 WHY: Final = ".why"
@@ -81,15 +81,10 @@ def seen_again(layout: Layout, kind: Kind, program: Program, seen_as: Kind) -> N
     add_member(folder, program, seen_as, shows_on, moment(layout))
 
 
-def queue_name(kind: Kind, text: str) -> str:
-    """The name of a program in the queue, by what it showed and what it is."""
-    return f"{kind.fingerprint}-{content_name(text.encode())[:16]}{PROGRAM_SUFFIX}"
-
-
 def enqueue(layout: Layout, kind: Kind, program: Program) -> Path:
     """Put a program into the queue."""
     text = format_program(program)
-    path = layout.queue / queue_name(kind, text)
+    path = layout.queue / queue_name(kind.fingerprint, text.encode())
     write_whole(path, text)
     return path
 

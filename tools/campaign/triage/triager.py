@@ -35,7 +35,14 @@ from tools import exits
 from tools.campaign.child.lossy import lossy_output
 from tools.campaign.child.orphans import die_with_parent
 from tools.campaign.child.patience import patiently
-from tools.campaign.layout import PROGRAM_SUFFIX, YOUNG, Layout, content_name, write_whole
+from tools.campaign.layout import (
+    PROGRAM_SUFFIX,
+    YOUNG,
+    Layout,
+    content_name,
+    queue_name,
+    write_whole,
+)
 from tools.campaign.settings import CampaignError, Settings, load_settings
 from tools.campaign.triage.hangs import HangJudge
 from tools.campaign.triage.shelf import (
@@ -43,7 +50,6 @@ from tools.campaign.triage.shelf import (
     keep,
     keep_error,
     load_memory,
-    queue_name,
     save_memory,
     seen_again,
     to_quarantine,
@@ -151,7 +157,7 @@ class Triager:
         text = format_program(program)
         first: Judgement | None = None
         for kind in kinds_of(quick) if quick is not None else []:
-            queued = self.layout.queue / queue_name(kind, text)
+            queued = self.layout.queue / queue_name(kind.fingerprint, text.encode())
             if queued != path and queued.exists():
                 continue
             if kind in triage.memory.same:
