@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from fuzz import edit
 from fuzz.codec import draw_setup
 from fuzz.draws import draw_op
 from fuzz.mutation.subject import ACTORS_MAX, SETUP_MAX, Subject, new_op
 from fuzz.tracker import World
-from fuzz.vocabulary import FD_NONE, OPS, PAGE, Actor, Op, Program
+from fuzz.vocabulary import (
+    FALLOC_FLAGS,
+    FD_NONE,
+    MAP_KINDS,
+    OPS,
+    PAGE,
+    PROT_FLAGS,
+    Actor,
+    Op,
+    Program,
+)
+
+SHARED: Final = MAP_KINDS.index("shared")
 
 
 def add_actor(s: Subject) -> Program | None:
@@ -69,11 +82,10 @@ def change_backing(s: Subject) -> Program | None:
         return None
     at = s.rng.choice(places)
     op = s.program.setup[at]
-    names = [arg.name for arg in OPS[op.name].args]
-    args = dict(zip(names, op.args, strict=True))
+    args = _args(op)
     shift = s.rng.choice((-2, -1, 1, 2)) * PAGE
     if op.name == "set_region":
-        others = [o.args[names.index("hva")] for o in s.program.setup if o.name == op.name]
+        others = [_args(o)["hva"] for o in s.program.setup if o.name == op.name]
         args["hva"] = s.rng.choice((args["hva"] + shift, s.rng.choice(others) + shift))
     elif args["fd"] == FD_NONE or s.rng.random() < 0.3:
         to_file = args["fd"] == FD_NONE
@@ -83,6 +95,52 @@ def change_backing(s: Subject) -> Program | None:
     if min(args["offset"], args["hva"]) < 0:
         return None
     return edit.with_op(s.program, None, at, replace(op, args=tuple(args.values())))
+
+
+def shift_view(s: Subject) -> Program | None:
+    """The user address of a gmem slot shows the slot's own file, but other pages of it.
+
+    Nothing checks that a VMM maps what backs the guest there.  A page then has two places in the
+    guest: where the file says it is, and where its user address leads.
+    """
+    places = [at for at, op in enumerate(s.program.setup) if op.name == "set_region"]
+    slots = [at for at in places if _args(s.program.setup[at])["fd"] >= 0]
+    if not slots or len(s.program.setup) >= SETUP_MAX:
+        return None
+    at = s.rng.choice(slots)
+    slot = _args(s.program.setup[at])
+    shift = s.rng.choice((-2, -1, 1, 2)) * PAGE
+    offset = slot["offset"] + shift
+    if offset < 0 or not slot["size"]:
+        return None
+    prot = PROT_FLAGS["READ"] | PROT_FLAGS["WRITE"]
+    view = Op("mmap", (slot["hva"], slot["size"], slot["fd"], offset, prot, SHARED))
+    there = Op("user_read", (slot["hva"] + s.rng.randrange(8) % (slot["size"] // PAGE) * PAGE,))
+    after = (view, there) if s.rng.random() < 0.5 else (view,)
+    setup = (*s.program.setup[: at + 1], *after, *s.program.setup[at + 1 :])
+    return replace(s.program, setup=setup)
+
+
+def punch_seen(s: Subject) -> Program | None:
+    """A VMM's op becomes, or is joined by, a punch of a file page that is mapped somewhere."""
+    views = [_args(op) for op in s.program.setup if op.name == "mmap"]
+    views = [view for view in views if view["fd"] >= 0 and view["len"] >= PAGE]
+    actors = [actor for actor in s.program.actors if actor.kind == "vmm"]
+    if not views or not actors:
+        return None
+    view, actor = s.rng.choice(views), s.rng.choice(actors)
+    offset = view["offset"] + s.rng.randrange(view["len"] // PAGE) * PAGE
+    mode = FALLOC_FLAGS["KEEP_SIZE"] | FALLOC_FLAGS["PUNCH_HOLE"]
+    punch = Op("fallocate", (view["fd"], mode, offset, PAGE))
+    if actor.ops and s.rng.random() < 0.5:
+        return edit.with_op(s.program, actor.name, s.rng.randrange(len(actor.ops)), punch)
+    at = s.rng.randint(0, len(actor.ops))
+    return edit.with_inserted(s.program, actor.name, at, punch)
+
+
+def _args(op: Op) -> dict[str, int]:
+    """The arguments of an op by name."""
+    return {arg.name: value for arg, value in zip(OPS[op.name].args, op.args, strict=True)}
 
 
 def insert_setup(s: Subject) -> Program | None:

@@ -16,8 +16,10 @@ from fuzz.mutation.around import (
     change_profile,
     drop_actor,
     insert_setup,
+    punch_seen,
     remove_setup,
     reorder_actors,
+    shift_view,
 )
 from fuzz.mutation.ops import (
     borrow_argument,
@@ -57,6 +59,8 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     change_profile,
     *(change_layout,) * 2,
     *(change_backing,) * 3,
+    *(shift_view,) * 2,
+    *(punch_seen,) * 2,
     *(insert_setup,) * 2,
     remove_setup,
 )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzz.codec import random_program
-from fuzz.mutation.around import insert_setup
+from fuzz.mutation.around import insert_setup, punch_seen, shift_view
 from fuzz.mutation.crossover import splice
 from fuzz.mutation.mutator import Mutator
 from fuzz.mutation.schedule import add_preemption, move_preemption
@@ -223,3 +223,48 @@ def test_findings_are_mutated_too_while_there_are_some() -> None:
     children = [mutator.mutate(one, rng) for _ in range(200)]
     assert sum(child.setup == TWO.setup for child in children) > 5
     assert sum(child.setup == one.setup for child in children) > 5
+
+
+GMEM = parse(
+    """\
+gmemdiff 1
+profile: v7.2 x86-tdp
+setup:
+  create_gmem fd=gmem0 size=8p
+  set_region slot=0 size=8p hva=A flags=GUEST_MEMFD fd=gmem0
+vcpu0:
+  read gfn=0
+vmm0:
+  nop
+"""
+)
+
+
+def test_a_view_can_show_the_file_of_its_slot_at_another_offset() -> None:
+    """Nothing in KVM checks that the user address of a gmem slot shows the slot's own pages."""
+    offsets = set()
+    for seed in range(40):
+        changed = shift_view(Subject(GMEM, random.Random(seed), [X86], ()))
+        if changed is not None:
+            (view,) = [op for op in changed.setup if op.name == "mmap"]
+            offsets.add(view.args[3] // 4096)
+            assert view.args[:3] == (GMEM.setup[1].args[3], 8 * 4096, 0)
+            validate(changed)
+    assert offsets == {1, 2}, "before its start a file has no pages"
+
+
+def test_a_punch_is_aimed_at_a_page_that_is_mapped() -> None:
+    """Whatever else the VMM does, the page that it frees is one that a user address shows."""
+    shifted = next(
+        changed
+        for seed in range(40)
+        if (changed := shift_view(Subject(GMEM, random.Random(seed), [X86], ())))
+    )
+    (view,) = [op for op in shifted.setup if op.name == "mmap"]
+    first = view.args[3] // 4096
+    for seed in range(40):
+        changed = punch_seen(Subject(shifted, random.Random(seed), [X86], ()))
+        assert changed is not None
+        (punch,) = [op for a in changed.actors for op in a.ops if op.name == "fallocate"]
+        assert first <= punch.args[2] // 4096 < first + 8
+    assert punch_seen(Subject(GMEM, random.Random(0), [X86], ())) is None, "nothing is mapped"
