@@ -141,7 +141,8 @@ def test_two_files_of_one_name_in_quarantine_are_both_kept(layout: Layout) -> No
     for data in ("a", "b"):
         write_whole(layout.queue / "same.prog", data)
         Triager(layout, SETTINGS, 0).one(layout.queue / "same.prog")
-    assert {(layout.quarantine / n).read_text() for n in ("same.prog", "same.prog.1")} == {"a", "b"}
+    names = ("queue-same.prog", "queue-same.prog.2")
+    assert {(layout.quarantine / n).read_text() for n in names} == {"a", "b"}
 
 
 def test_a_program_on_which_our_code_fails_is_kept_as_an_error(
@@ -196,7 +197,7 @@ def test_a_torn_list_of_known_kinds_is_moved_away_and_made_again_from_the_findin
     layout.known.write_text("{")
     memory = shelf.load_memory(layout)
     assert memory.kept == memory.same == {GMEM_BACKING}
-    assert (layout.quarantine / "known.json").read_text() == "{"
+    assert (layout.quarantine / "root-known.json").read_text() == "{"
 
 
 def test_a_kind_whose_finding_was_moved_away_is_not_known_any_more(layout: Layout) -> None:

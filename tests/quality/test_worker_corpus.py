@@ -8,8 +8,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from tools.campaign.child.worker import OPTIONS
 from tools.campaign.layout import content_name
+
+pytestmark = pytest.mark.slow
 
 ROOT: Final = Path(__file__).parents[2]
 RUNS: Final = 200
