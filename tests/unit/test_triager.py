@@ -173,8 +173,9 @@ def test_a_program_that_does_not_end_is_put_aside_as_a_hang(
     assert [parse(p.read_text()) for p in layout.hangs.glob("*.prog")] == [STALE]
 
 
-def test_a_full_disk_is_waited_for_and_nothing_is_lost(layout: Layout) -> None:
-    full = [OSError(errno.ENOSPC, "No space left on device", "x")] * 3
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_waited_for_and_nothing_is_lost(number: int) -> None:
+    full = [OSError(number, os.strerror(number), "x")] * 3
     told: list[str] = []
 
     def write() -> str:
