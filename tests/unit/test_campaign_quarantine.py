@@ -1,4 +1,4 @@
-"""Moving things into quarantine: nothing is overwritten, whatever it is called, full disk or not."""
+"""Quarantine: nothing is overwritten, and neither odd names nor a full disk are in the way."""
 
 from __future__ import annotations
 
