@@ -19,7 +19,6 @@ from tests.unit import samples
 from tools.campaign.child.pulse import Pulse
 from tools.campaign.layout import Layout, content_name
 from tools.campaign.repair.campaign import repair
-from tools.campaign.supervise.inputs import into_quarantine
 
 GOOD = samples.AGREE.encode()
 NAME = content_name(GOOD)
@@ -200,15 +199,6 @@ def test_a_file_in_the_place_of_a_folder_is_moved(layout: Layout) -> None:
     layout.hangs.write_text("x")
     assert repair(layout) == ["hangs: is no folder; moved to hangs.not-a-folder"]
     assert layout.hangs.is_dir()
-
-
-def test_quarantine_never_overwrites(layout: Layout) -> None:
-    for text in ("one", "two"):
-        path = layout.corpus / "same"
-        path.write_text(text)
-        into_quarantine(layout, path, "because")
-    assert (layout.quarantine / "corpus-same").read_text() == "one"
-    assert (layout.quarantine / "corpus-same.2").read_text() == "two"
 
 
 @settings(

@@ -77,7 +77,7 @@ def test_what_a_slice_has_replaced_does_not_come_back(both: Both) -> None:
     away, there = both.away()
     (there.corpus / NAME).write_bytes(PROGRAM)
     away.exchange()
-    (there.corpus / NAME).unlink()  # libFuzzer found something smaller
+    (there.corpus / NAME).unlink()  # somebody took it away
     away.exchange()
     assert names(there.corpus) == []
 

@@ -141,7 +141,8 @@ def test_two_files_of_one_name_in_quarantine_are_both_kept(layout: Layout) -> No
     for data in ("a", "b"):
         write_whole(layout.queue / "same.prog", data)
         Triager(layout, SETTINGS, 0).one(layout.queue / "same.prog")
-    assert {(layout.quarantine / n).read_text() for n in ("same.prog", "same.prog.1")} == {"a", "b"}
+    names = ("queue-same.prog", "queue-same.prog.2")
+    assert {(layout.quarantine / n).read_text() for n in names} == {"a", "b"}
 
 
 def test_a_program_on_which_our_code_fails_is_kept_as_an_error(
@@ -172,8 +173,9 @@ def test_a_program_that_does_not_end_is_put_aside_as_a_hang(
     assert [parse(p.read_text()) for p in layout.hangs.glob("*.prog")] == [STALE]
 
 
-def test_a_full_disk_is_waited_for_and_nothing_is_lost(layout: Layout) -> None:
-    full = [OSError(errno.ENOSPC, "No space left on device", "x")] * 3
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_waited_for_and_nothing_is_lost(number: int) -> None:
+    full = [OSError(number, os.strerror(number), "x")] * 3
     told: list[str] = []
 
     def write() -> str:
@@ -196,7 +198,7 @@ def test_a_torn_list_of_known_kinds_is_moved_away_and_made_again_from_the_findin
     layout.known.write_text("{")
     memory = shelf.load_memory(layout)
     assert memory.kept == memory.same == {GMEM_BACKING}
-    assert (layout.quarantine / "known.json").read_text() == "{"
+    assert (layout.quarantine / "root-known.json").read_text() == "{"
 
 
 def test_a_kind_whose_finding_was_moved_away_is_not_known_any_more(layout: Layout) -> None:

@@ -63,7 +63,7 @@ class Away:
                 self._sent.add(name)
 
     def _corpus(self, there: dict[str, int], bad: set[str]) -> None:
-        """Both ways; what libFuzzer replaced by something smaller here does not come back."""
+        """Both ways, and each program once: what was taken away here does not come back."""
         for name in local_names(self._here[CORPUS]):
             path = self._here[CORPUS] / name
             if name in bad:

@@ -15,6 +15,7 @@ from fuzz.finding import Finding
 from fuzz.folder import FindingError, load
 from tools.campaign.accept import Acceptance, Accepted
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout
+from tools.campaign.quarantine import WHY
 from tools.campaign.records.listing import ORDER
 from tools.campaign.records.totals import SeenAs, Totals, campaign_totals
 from tools.campaign.settings import CampaignError, Settings, load_settings
@@ -106,7 +107,7 @@ def gather(root: Path, accepted: Accepted, now: datetime) -> Campaign:
         queue=sum(1 for name in _names(layout.queue) if name.endswith(PROGRAM_SUFFIX)),
         hangs=tuple(n for n in _names(layout.hangs) if n.endswith(PROGRAM_SUFFIX)),
         errors=tuple(n for n in _names(layout.errors) if n.endswith(PROGRAM_SUFFIX)),
-        quarantine=tuple(n for n in _names(layout.quarantine) if not n.endswith(".why")),
+        quarantine=tuple(n for n in _names(layout.quarantine) if not n.endswith(WHY)),
     )
 
 

@@ -32,12 +32,12 @@ from fuzz.text import ProgramError, format_program, load
 from fuzz.tolerance import benefit
 from fuzz.vocabulary import Program
 from tools.campaign.child.orphans import parent_gone
+from tools.campaign.child.patience import AGAIN_AFTER
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, queue_name, write_whole
 
 Learner = Callable[[Sequence[Program]], None]  # takes the programs of all findings
 FORMAT: Final = 1
 EVERY: Final = 1.0  # seconds between two stats.json
-RETRY: Final = 1.0  # seconds between two tries on a full disk
 WAITING_MAX: Final = 4  # programs of one kind in the queue
 ERRORS_KEPT: Final = 100  # per process; an error on every input must not fill the disk
 
@@ -152,7 +152,7 @@ class Ledger:
                 if self._must_stop():
                     self.unsaved = True
                     return
-                self.sleep(RETRY)
+                self.sleep(AGAIN_AFTER)
                 self._save()
             else:
                 self.waiting = ""

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+# No room on the disk, none left for this user, or none above a limit for one file.  Everybody who
+# waits must mean the same by it, or one says that all will go on and another one dies.
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 AGAIN_AFTER: Final = 1.0  # seconds
 
 T = TypeVar("T")

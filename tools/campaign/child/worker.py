@@ -43,6 +43,12 @@ QUIET_OPTIONS: Final = (
     "-print_final_stats=0",
     "-verbosity=0",
 )
+# libFuzzer keeps a smaller program with the same features in place of the larger one, and removes
+# the larger file only when it wrote that itself, in this process.  After a restart the corpus is
+# read, not written, so every reduction would leave one more file; and the larger file goes before
+# the smaller one is written, which a kill or a full disk in between makes a loss.
+CORPUS_OPTIONS: Final = ("-reduce_inputs=0",)
+OPTIONS: Final = (*LIBFUZZER_OPTIONS, *QUIET_OPTIONS, *CORPUS_OPTIONS)
 
 
 class WorkerTarget(Target):
@@ -125,7 +131,7 @@ def main(arguments: list[str]) -> int:
         signal.signal(number_, lambda *_: target.ledger.stop())
     seed = settings.seed * SEEDS + number * 1009 + generation * 101
     options = [f"-seed={seed % ((1 << 31) - 1) + 1}", f"-artifact_prefix={layout.worker(number)}/"]
-    fuzz(target, ["gmemdiff", *LIBFUZZER_OPTIONS, *QUIET_OPTIONS, *options, str(layout.corpus)])
+    fuzz(target, ["gmemdiff", *OPTIONS, *options, str(layout.corpus)])
     return exits.CLEAN
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tools.campaign.layout import PROGRAM_SUFFIX, YOUNG, Layout
+from tools.campaign.quarantine import WHY
 from tools.campaign.records.events import last_line
 from tools.campaign.records.listing import Accepted, Listing, nothing_accepted
 from tools.campaign.records.totals import Totals, campaign_totals
@@ -52,7 +53,7 @@ class Gatherer:
             benefit={name: (old, new) for name, (old, new) in sorted(totals.benefit.items())},
             queue=count_files(layout.queue, PROGRAM_SUFFIX),
             hangs=count_files(layout.hangs, PROGRAM_SUFFIX),
-            quarantined=sum(not name.endswith(".why") for name in _names(layout.quarantine)),
+            quarantined=sum(not name.endswith(WHY) for name in _names(layout.quarantine)),
             findings=findings,
             last_cover=totals.last_new,
             last_finding=max((unix(f) for f in findings), default=0.0),

@@ -22,10 +22,10 @@ from tools.campaign.layout import (
     queue_name,
     write_whole,
 )
+from tools.campaign.quarantine import into_quarantine
 from tools.campaign.records.totals import worker_numbers
 from tools.campaign.repair.findings import repair_findings
 from tools.campaign.repair.records import repair_records
-from tools.campaign.supervise.inputs import into_quarantine
 
 
 def repair(layout: Layout) -> list[str]:

@@ -17,8 +17,8 @@ from fuzz.folder import PROGRAM, REPORT, FindingError, load
 from fuzz.report import report
 from fuzz.text import ProgramError, format_program, parse
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout, queue_name, write_whole
+from tools.campaign.quarantine import into_quarantine
 from tools.campaign.records.listing import HISTORY, read_history
-from tools.campaign.supervise.inputs import into_quarantine
 
 HISTORY_FORMAT: Final = 1
 

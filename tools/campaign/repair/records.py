@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tools.campaign.layout import Layout
-from tools.campaign.supervise.inputs import into_quarantine
+from tools.campaign.quarantine import into_quarantine
 
 
 def repair_records(layout: Layout) -> Iterator[str]:

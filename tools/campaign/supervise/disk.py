@@ -7,18 +7,17 @@ are a few KiB each.  There is room again when twice the ballast can be allocated
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from tools.campaign.child.patience import FULL
 from tools.campaign.layout import YOUNG, Layout, write_whole
 from tools.campaign.views.snapshot import DISK_FREE, DISK_FULL, Tell
 
 BALLAST: Final = 1 << 20
 PROBE: Final = 4096  # bytes; one block is what a small file needs
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Disk:

@@ -6,11 +6,9 @@ Every function here may be killed at any point and done again: the same files co
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from fuzz.finding import Finding, Kind
 from fuzz.folder import FindingError, findings_in, load, save
@@ -18,10 +16,8 @@ from fuzz.text import format_program
 from fuzz.triage import Memory
 from fuzz.vocabulary import Program
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, queue_name, write_whole
+from tools.campaign.quarantine import into_quarantine
 from tools.campaign.triage.history import add_member, moment, shown_as
-
-WHY: Final = ".why"
-NAME_MAX: Final = 200
 
 
 def kept_findings(layout: Layout) -> Iterator[tuple[Path, Finding]]:
@@ -99,19 +95,7 @@ def keep_error(layout: Layout, program: Program, error: BaseException) -> Path:
     return path
 
 
-def to_quarantine(layout: Layout, path: Path, why: str) -> Path:
-    """Move a file that is not ours or torn out of the way, with one line that says why."""
-    layout.quarantine.mkdir(exist_ok=True)
-    # A name that is not ours may be too long to add to, or no text at all.
-    plain = path.name.isascii() and path.name.isprintable() and len(path.name) <= NAME_MAX
-    name = path.name if plain else content_name(os.fsencode(path.name))
-    target = layout.quarantine / name
-    number = 0
-    while os.path.lexists(target):
-        number += 1
-        target = layout.quarantine / f"{name}.{number}"
-    line = " ".join(f"{path.name!a} {why}".split())
-    write_whole(target.with_name(target.name + WHY), line.encode("utf-8", "backslashreplace"))
-    path.rename(target)
+def to_quarantine(layout: Layout, path: Path, why: str) -> None:
+    """Move a file that is not ours or torn out of the way, and say so in the log."""
+    target = into_quarantine(layout, path, why)
     print(f"{str(path)!a}: moved to {target}: {why}", file=sys.stderr, flush=True)
-    return target
