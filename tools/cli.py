@@ -28,6 +28,7 @@ from tools.commands.bench import bench
 from tools.commands.doctor import doctor
 from tools.commands.fuzzing import fuzz, resume
 from tools.commands.hunting import random_programs
+from tools.commands.lockstep import lockstep
 from tools.commands.minimize import minimize
 from tools.commands.options import version
 from tools.commands.report import report
@@ -56,7 +57,7 @@ def cli() -> None:
 
 for _command in (
     run, show, fuzz, status, stop, resume, report, accept, triage, cmin, random_programs,
-    minimize, explain, models, ops, bench, doctor,
+    minimize, lockstep, explain, models, ops, bench, doctor,
 ):  # fmt: skip
     cli.add_command(_command)
 

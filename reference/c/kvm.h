@@ -8,8 +8,7 @@
 
 /* kvm_main.c: memory slots, MMU notifiers, dirty log, attributes, access by HVA, TLB flushes */
 struct kvm_userspace_memory_region2 {
-	s64 slot; /* id; the address space is as_id */
-	int as_id;
+	u64 slot, as_id; /* as the program gives them: any number, not yet checked */
 	u64 flags;
 	u64 guest_phys_addr, memory_size, userspace_addr; /* bytes */
 	s64 guest_memfd;
@@ -139,8 +138,8 @@ s64 do_mmap(struct kvm *kvm, u64 hva, u64 length, s64 fd, u64 offset, u64 prot, 
 void insert_vma(struct kvm *kvm, struct vma *vma);
 s64 do_mremap(struct kvm *kvm, u64 hva, u64 length, u64 new_length, u64 to);
 s64 do_mprotect(struct kvm *kvm, u64 hva, u64 length, u64 prot);
-#define PROT_UNCHANGED UINT64_MAX
-void change_protection(struct kvm *kvm, struct vma *vma, s64 start, s64 end, u64 prot);
+#define PROT_UNCHANGED NULL /* a NUMA scan; any number can be a prot of the program */
+void change_protection(struct kvm *kvm, struct vma *vma, s64 start, s64 end, const u64 *prot);
 #define NOT_POPULATED INT64_MIN
 s64 first_populated(struct kvm *kvm, s64 start, s64 end); /* a page, or NOT_POPULATED */
 s64 do_mbind(struct kvm *kvm, u64 hva, u64 length, s64 policy);

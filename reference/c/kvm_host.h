@@ -133,7 +133,12 @@ enum { KVM_REQ_TLB_FLUSH = 1, KVM_REQ_MMU_FREE_OBSOLETE_ROOTS = 2 };
 
 /* Keys of the two maps of a vCPU. */
 #define ROOT_KEY(as_id, l2) ((s64)(as_id) << 1 | (l2))
-#define TLB_KEY(gfn, as_id, l2) ((s64)(gfn) << 2 | (s64)(as_id) << 1 | (l2))
+static inline s64 TLB_KEY(s64 gfn, int as_id, bool l2)
+{
+	if ((u64)gfn >> 60) /* of a hostile program; no slot holds it, and no entry has this key */
+		return -1;
+	return gfn << 2 | (s64)as_id << 1 | l2;
+}
 #define TLB_KEY_GFN(key) ((key) >> 2)
 #define TLB_KEY_AS(key) ((int)((key) >> 1 & 1))
 
@@ -183,7 +188,7 @@ struct gfn_to_pfn_cache {
 	s64 gpa; /* a gfn, or INVALID_GPA */
 	s64 uhva;
 	struct kvm_memory_slot *memslot;
-	s64 generation;
+	u64 generation; /* of the memslots */
 	struct frame *frame;
 	s64 frame_generation;
 };
@@ -212,6 +217,8 @@ struct entry {
 	struct frame *frame; /* of ENTRY_SWAPCACHE and ENTRY_MIGRATION, with a reference */
 	bool writable;
 };
+
+#define PUD_SHIFT 18 /* pages per PUD entry: 1 GiB */
 
 struct mm_struct {
 	struct vec vmas; /* struct vma, by address */

@@ -102,6 +102,7 @@ enum want_kind {
 	WANT_SHARED, /* nobody has it for writing */
 	WANT_SRCU, /* the readers of a snapshot have left */
 	WANT_WAKE_UP,
+	WANT_QUIET, /* no other task is inside an op: at most one bit of kvm->busy */
 };
 
 /* What a stopped task needs before it can run on. */
@@ -117,16 +118,23 @@ struct want {
 
 /* The running task.  Set by the scheduler. */
 extern struct task *current;
+/* The name of a task by its index, as in struct lock; the scheduler (fuzz/c/) defines it. */
+const char *task_name(int index);
 
 /* The step boundaries that all others are made of; the scheduler (fuzz/c/) defines them. */
 void step(struct label *label);
 void step_want(struct label *label, const struct want *want);
+/* The same for a lock that is free now: what is wanted matters only if the task is stopped here. */
+void step_ready(struct label *label, enum want_kind kind, struct lock *lock);
 
 /* A rule is broken; only the first report of each (rule, site) counts.  Copies the site. */
 void report(const char *rule, const char *site, ...) __attribute__((format(printf, 2, 3)));
 
 /* Our own code is wrong, or a limit of the port is met: ends the run.  Never a finding. */
 void harness_error(const char *text, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* Whether a task waits, with WANT_FREE or WANT_SHARED, for this lock; the scheduler knows. */
+bool someone_waits_for(const struct lock *lock);
 
 #define STEP(text) step(LABEL(text))
 #define RETRY(text) step_retry(LABEL(text))

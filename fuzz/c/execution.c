@@ -1,0 +1,655 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The scheduler: runs one program on the port, and says how that ended (fuzz/execution.py, turn
+ * for turn).
+ *
+ * Actors take turns op by op, round-robin.  A preemption of the schedule makes another actor run
+ * when an actor is about to take a named step; whoever blocks or has to try again also gives up
+ * its turn.  Nothing here is random, and nothing looks at a clock.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "context.h"
+#include "feedback.h"
+#include "oracles.h"
+#include "program.h"
+#include "state_text.h"
+
+#define STACK_SIZE (128u << 10)
+#define RETRIES_BEFORE_DIGEST 3
+#define SEEN_MAX 4096
+
+struct actor {
+	struct task task;
+	struct context context;
+	const struct actor_spec *spec;
+	struct kvm_vcpu *vcpu;
+	int op; /* that runs, or comes next */
+	bool begun; /* it runs */
+	bool ended; /* it has just ended */
+	bool counted_begin; /* its "begin" was come to */
+	struct label *label; /* of the step that comes next */
+	bool waits;
+	struct want want;
+	u32 retries;
+};
+
+static struct {
+	struct program *program;
+	struct run run;
+	struct kvm kvm;
+	struct actor setup, actors[ACTORS_MAX];
+	int nr_actors;
+	struct actor *now;
+	struct actor *target; /* whom a preemption lets run, or NULL */
+	struct actor *waiting[TASKS_MAX]; /* in the order they began to wait */
+	int nr_waiting;
+	struct context scheduler;
+	recorder_t recorder;
+	u64 seen[SEEN_MAX]; /* states in which somebody tried again */
+	u32 nr_seen;
+	char *stacks;
+} exec;
+
+/* Labels: interned once, so that a schedule is compared by number. */
+
+extern struct label __start_gmemdiff_labels[], __stop_gmemdiff_labels[];
+static const char **names;
+static u32 nr_names;
+
+static struct label *begin_label(void)
+{
+	return LABEL("begin");
+}
+
+static void intern_labels(void)
+{
+	size_t sites = __stop_gmemdiff_labels - __start_gmemdiff_labels;
+
+	if (names)
+		return;
+	names = calloc(sites, sizeof(*names));
+	for (struct label *l = __start_gmemdiff_labels; l < __stop_gmemdiff_labels; l++) {
+		u32 id = 0;
+
+		while (id < nr_names && strcmp(names[id], l->name))
+			id++;
+		if (id == nr_names)
+			names[nr_names++] = l->name;
+		l->id = id;
+	}
+}
+
+u32 label_id(const char *name)
+{
+	intern_labels();
+	for (u32 id = 0; id < nr_names; id++)
+		if (!strcmp(names[id], name))
+			return id;
+	return UINT32_MAX;
+}
+
+u32 nr_labels(void)
+{
+	intern_labels();
+	return nr_names;
+}
+
+const char *label_name(u32 id)
+{
+	return id < nr_labels() ? names[id] : "";
+}
+
+/* What the shim asks of the scheduler. */
+
+const char *task_name(int index)
+{
+	return index < 0 || index == UINT8_MAX ? "setup" : exec.actors[index].task.name;
+}
+
+bool someone_waits_for(const struct lock *lock)
+{
+	for (int i = 0; i < exec.nr_waiting; i++) {
+		const struct want *want = &exec.waiting[i]->want;
+
+		if ((want->kind == WANT_FREE || want->kind == WANT_SHARED) && want->lock == lock)
+			return true;
+	}
+	return false;
+}
+
+void report(const char *rule, const char *format, ...)
+{
+	struct run *run = &exec.run;
+	struct violation *v;
+	va_list args;
+
+	if (run->nr_violations == VIOLATIONS_MAX)
+		return;
+	v = &run->violations[run->nr_violations];
+	va_start(args, format);
+	vsnprintf(v->site, sizeof(v->site), format, args);
+	va_end(args);
+	for (int i = 0; i < run->nr_violations; i++)
+		if (!strcmp(run->violations[i].rule, rule) &&
+		    !strcmp(run->violations[i].site, v->site))
+			return;
+	v->rule = rule;
+	v->step = run->steps;
+	v->actor = exec.now ? exec.now->task.index : -1;
+	v->op = exec.now ? exec.now->op : -1;
+	v->label = exec.now ? exec.now->label->name : "";
+	run->nr_violations++;
+}
+
+static void leave(void) /* to the scheduler */
+{
+	struct actor *actor = exec.now;
+
+	context_go(&actor->context, &exec.scheduler);
+}
+
+void harness_error(const char *text, ...)
+{
+	va_list args;
+
+	va_start(args, text);
+	vsnprintf(exec.run.error, sizeof(exec.run.error), text, args);
+	va_end(args);
+	exec.run.end = END_HARNESS;
+	if (!exec.now) { /* outside of any run: nobody to go back to */
+		fprintf(stderr, "gmemdiff: %s\n", exec.run.error);
+		abort();
+	}
+	leave();
+	__builtin_unreachable();
+}
+
+/* Waiting. */
+
+static bool ready(const struct actor *actor)
+{
+	const struct want *want = &actor->want;
+
+	switch (want->kind) {
+	case WANT_NOTHING:
+	case WANT_RETRY:
+		return true;
+	case WANT_FREE:
+		return lock_is_free(want->lock);
+	case WANT_SHARED:
+		return !want->lock->writer;
+	case WANT_WAKE_UP:
+		return want->queue->woken;
+	case WANT_SRCU:
+		for (int i = 0; i < want->nr_snapshot; i++)
+			if (want->snapshot[i]->srcu_depth &&
+			    want->snapshot[i]->srcu_section == want->sections[i])
+				return false;
+		return true;
+	}
+	return true;
+}
+
+static bool runnable(const struct actor *actor)
+{
+	return actor->op < actor->spec->nr_ops && (!actor->waits || ready(actor));
+}
+
+static void wait_for(struct actor *actor, const struct want *want)
+{
+	actor->want = *want;
+	actor->waits = true;
+	exec.waiting[exec.nr_waiting++] = actor;
+}
+
+static void waits_no_more(struct actor *actor)
+{
+	int i = 0;
+
+	actor->waits = false;
+	while (exec.waiting[i] != actor)
+		i++;
+	exec.nr_waiting--;
+	memmove(exec.waiting + i, exec.waiting + i + 1,
+		(exec.nr_waiting - i) * sizeof(*exec.waiting));
+}
+
+static struct actor *actor_of(struct task *task)
+{
+	return task->index < 0 ? &exec.setup : &exec.actors[task->index];
+}
+
+/* The first task that must move for this one to go on, if that is known. */
+static struct actor *holder(const struct actor *actor)
+{
+	const struct want *want = &actor->want;
+
+	switch (want->kind) {
+	case WANT_FREE:
+	case WANT_SHARED:
+		if (want->lock->nr_readers) {
+			uint8_t index = want->lock->readers[0];
+
+			return index == UINT8_MAX ? &exec.setup : &exec.actors[index];
+		}
+		return want->lock->writer ? actor_of(want->lock->writer) : NULL;
+	case WANT_SRCU:
+		for (int i = 0; i < want->nr_snapshot; i++)
+			if (want->snapshot[i]->srcu_depth &&
+			    want->snapshot[i]->srcu_section == want->sections[i])
+				return actor_of(want->snapshot[i]);
+		return NULL;
+	default:
+		return NULL;
+	}
+}
+
+/* The actors of one circle in which each waits for what the next one holds; 0 if there is none. */
+static int waiting_in_a_circle(struct actor **circle)
+{
+	for (int start = 0; start < exec.nr_waiting; start++) {
+		struct actor *path[TASKS_MAX];
+		struct actor *actor = exec.waiting[start];
+		int n = 0, at = 0;
+
+		while (actor && actor->waits) {
+			for (at = 0; at < n && path[at] != actor; at++)
+				;
+			if (at < n)
+				break;
+			path[n++] = actor;
+			actor = holder(actor);
+		}
+		if (actor && actor->waits) {
+			memcpy(circle, path + at, (n - at) * sizeof(*circle));
+			return n - at;
+		}
+	}
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Nothing goes on: say who is where. */
+static void stuck(enum end end, struct actor **actors, int n)
+{
+	struct actor *circle[TASKS_MAX];
+	const char *labels[TASKS_MAX];
+	int nr_circle = waiting_in_a_circle(circle), nr_labels_ = 0;
+	bool missed = false;
+	struct run *run = &exec.run;
+
+	run->end = end;
+	for (int i = 0; i < n; i++) {
+		bool in = !nr_circle;
+
+		for (int j = 0; j < nr_circle; j++)
+			in |= circle[j] == actors[i];
+		if (actors[i]->begun && in)
+			labels[nr_labels_++] = actors[i]->label->name;
+		missed |= actors[i]->waits && actors[i]->want.kind == WANT_WAKE_UP &&
+			  !exec.kvm.mn_active_invalidate_count;
+	}
+	qsort(labels, nr_labels_, sizeof(*labels), by_name);
+	run->site[0] = 0;
+	for (int i = 0; i < nr_labels_; i++) {
+		size_t used = strlen(run->site);
+
+		if (i && !strcmp(labels[i], labels[i - 1]))
+			continue;
+		snprintf(run->site + used, sizeof(run->site) - used, "%s%s", used ? "+" : "",
+			 labels[i]);
+	}
+	report(missed ? "missed-wakeup" : end == END_DEADLOCK ? "deadlock" : "livelock", "%s",
+	       run->site);
+}
+
+static int unfinished(struct actor **left, bool with_setup)
+{
+	int n = 0;
+
+	if (with_setup && exec.setup.op < exec.setup.spec->nr_ops)
+		left[n++] = &exec.setup;
+	for (int i = 0; i < exec.nr_actors; i++)
+		if (exec.actors[i].op < exec.actors[i].spec->nr_ops)
+			left[n++] = &exec.actors[i];
+	return n;
+}
+
+/* Steps. */
+
+static void count_step(struct actor *actor)
+{
+	exec.run.steps++;
+	if (exec.recorder)
+		exec.recorder(&exec.kvm, actor->task.name, actor->op, actor->label->name);
+}
+
+/* A step is done; the one at `label` comes next.  Does not return when there are too many. */
+static void next_step(struct actor *actor, struct label *label)
+{
+	count_step(actor);
+	if (exec.run.steps > STEPS_MAX) {
+		exec.run.end = END_BUDGET;
+		leave();
+	}
+	actor->label = label;
+	feedback_step(actor->task.index, label->id);
+}
+
+/* Whether the schedule stops the actor at its label; sets exec.target when somebody else can run. */
+static bool preempted(struct actor *actor)
+{
+	int first = actor->spec->points[actor->op];
+	struct point *hit = NULL;
+	struct run *run = &exec.run;
+
+	for (int i = first; i >= 0; i = exec.program->points[i].next) {
+		struct point *point = &exec.program->points[i];
+
+		if (point->label == actor->label->id && ++point->count == point->occurrence)
+			hit = point;
+	}
+	if (!hit)
+		return false;
+	run->taken[run->nr_taken++] = hit - exec.program->points;
+	if (runnable(&exec.actors[hit->to])) {
+		exec.target = &exec.actors[hit->to];
+		return true;
+	}
+	run->voided[run->nr_void++] = hit - exec.program->points;
+	return false;
+}
+
+static inline bool has_points(const struct actor *actor)
+{
+	return actor->spec->points[actor->op] >= 0;
+}
+
+void step(struct label *label)
+{
+	struct actor *actor = exec.now;
+
+	next_step(actor, label);
+	if (has_points(actor) && preempted(actor))
+		leave();
+}
+
+void step_ready(struct label *label, enum want_kind kind, struct lock *lock)
+{
+	struct actor *actor = exec.now;
+
+	next_step(actor, label);
+	if (has_points(actor) && preempted(actor)) {
+		wait_for(actor, &(struct want){ .kind = kind, .lock = lock });
+		leave();
+	}
+}
+
+/* The actor starts over; the others go first.  A state that comes back is a livelock. */
+static void retry(struct actor *actor)
+{
+	static struct text text;
+	u64 hash = 14695981039346656037u;
+
+	if (++actor->retries <= RETRIES_BEFORE_DIGEST)
+		return;
+	text.n = 0;
+	text_add(&text, "%s %d", actor->task.name, actor->op);
+	for (int i = 0; i < exec.nr_actors; i++)
+		text_add(&text, "|%d:%s", exec.actors[i].op, exec.actors[i].label->name);
+	state_text(&exec.kvm, &text);
+	for (size_t i = 0; i < text.n; i++)
+		hash = (hash ^ (unsigned char)text.at[i]) * 1099511628211u;
+	for (u32 i = 0; i < exec.nr_seen; i++) {
+		struct actor *left[TASKS_MAX], *circle[TASKS_MAX];
+
+		if (exec.seen[i] != hash)
+			continue;
+		/* Whoever spins may only be waiting for tasks that wait for each other. */
+		stuck(waiting_in_a_circle(circle) ? END_DEADLOCK : END_LIVELOCK, left,
+		      unfinished(left, true));
+	}
+	if (exec.nr_seen < SEEN_MAX)
+		exec.seen[exec.nr_seen++] = hash;
+}
+
+void step_want(struct label *label, const struct want *want)
+{
+	struct actor *actor = exec.now;
+
+	next_step(actor, label);
+	if (has_points(actor) && preempted(actor)) {
+		wait_for(actor, want);
+		leave();
+		return;
+	}
+	if (want->kind == WANT_RETRY) {
+		retry(actor);
+		leave();
+		return;
+	}
+	actor->want = *want;
+	if (!ready(actor)) {
+		wait_for(actor, want);
+		leave();
+	}
+}
+
+/* Ops. */
+
+/* An op ended with a lock held (lockdep: "returning to user space with locks held"). */
+static void left_with_locks(struct actor *actor)
+{
+	const char *held[HELD_MAX + 1];
+	char site[SITE_MAX] = "return with ";
+	int n = 0;
+
+	for (int i = 0; i < actor->task.nr_held; i++)
+		held[n++] = actor->task.held[i]->name;
+	if (actor->task.srcu_depth)
+		held[n++] = "srcu";
+	qsort(held, n, sizeof(*held), by_name);
+	for (int i = 0; i < n; i++) {
+		size_t used = strlen(site);
+
+		if (i && !strcmp(held[i], held[i - 1]))
+			continue;
+		snprintf(site + used, sizeof(site) - used, "%s%s", i ? "+" : "", held[i]);
+	}
+	report("lockdep", "%s", site);
+}
+
+static struct op_result *result_of(struct actor *actor)
+{
+	if (actor == &exec.setup)
+		return &exec.run.setup_results[actor->op];
+	return &exec.run.results[actor->task.index][actor->op];
+}
+
+static void run_op(struct actor *actor)
+{
+	struct kvm *kvm = &exec.kvm;
+	struct op_result *result = result_of(actor);
+
+	result->value = start_op(kvm, &actor->task, actor->vcpu, &actor->spec->ops[actor->op]);
+	result->text = kvm->text;
+	result->ended = true;
+	while (actor->task.task_work.n) /* on the way to user space, in the same step */
+		task_work_run(kvm);
+	count_step(actor);
+	if (actor->task.nr_held || actor->task.srcu_depth)
+		left_with_locks(actor);
+	kvm->busy &= ~(1u << (actor->task.index + 1));
+	feedback_ended(actor->task.index, result->value);
+	actor->begun = false;
+	actor->op++;
+	actor->label = begin_label();
+	actor->counted_begin = false;
+	actor->retries = 0;
+}
+
+static void actor_main(void)
+{
+	context_arrived(&exec.now->context);
+	for (;;) {
+		run_op(exec.now);
+		leave();
+	}
+}
+
+/*
+ * Let one actor run until its op ends, it is preempted, or it has to wait.  Returns who goes on,
+ * when the schedule says so; NULL for the next in turn.
+ */
+static struct actor *turn(struct actor *actor)
+{
+	current = &actor->task;
+	exec.now = actor;
+	exec.target = NULL;
+	if (!actor->begun) {
+		if (!actor->counted_begin && has_points(actor)) {
+			actor->counted_begin = true;
+			if (preempted(actor))
+				return exec.target;
+		}
+		exec.kvm.busy |= 1u << (actor->task.index + 1);
+		actor->begun = true;
+		feedback_op(actor->task.index, actor->spec->ops[actor->op].code);
+	} else if (actor->waits) {
+		waits_no_more(actor);
+	}
+	feedback_turn(actor->task.index);
+	context_go(&exec.scheduler, &actor->context);
+	return exec.target;
+}
+
+/* The next actor in turn that can run; the one at `index` comes last. */
+static struct actor *next_after(int index)
+{
+	for (int i = 1; i <= exec.nr_actors; i++) {
+		struct actor *actor = &exec.actors[(index + i) % exec.nr_actors];
+
+		if (runnable(actor))
+			return actor;
+	}
+	return NULL;
+}
+
+/* Set up. */
+
+static void kvm_init(struct kvm *kvm, const struct program *program)
+{
+	memset(kvm, 0, sizeof(*kvm));
+	kvm->features = program->features;
+	kvm->x86 = program->x86;
+	kvm->shadow_paging = program->shadow_paging;
+	kvm->has_private_mem = program->sw_protected && program->features.sw_protected_vm;
+	kvm->nr_as = kvm->x86 && !kvm->has_private_mem ? 2 : 1;
+	kvm->slots_lock = LOCK_INIT("slots_lock", RANK_SLOTS);
+	kvm->slots_arch_lock = LOCK_INIT("slots_arch_lock", RANK_SLOTS_ARCH);
+	for (int i = 0; i < kvm->nr_as; i++) {
+		kvm->memslot_sets[i][0].generation = i;
+		kvm->memslot_sets[i][1].generation = i;
+		kvm->memslots[i] = &kvm->memslot_sets[i][0];
+	}
+	kvm->mmu_lock = LOCK_INIT("mmu_lock", RANK_MMU);
+	kvm->mn_invalidate_lock = LOCK_INIT("mn_invalidate_lock", RANK_MN);
+	kvm->mn_memslots_update_rcuwait.name = "mn_memslots_update_rcuwait";
+	kvm->mmu_invalidate_range_start = INVALID_GPA;
+	kvm->mmu_invalidate_range_end = INVALID_GPA;
+	kvm->nr_vcpus = program->nr_vcpus;
+	for (int i = 0; i < kvm->nr_vcpus; i++)
+		kvm->vcpus[i].id = i;
+	kvm->gpc_lock = LOCK_INIT("gpc_lock", RANK_GPC_LIST);
+	kvm->mmap_lock = LOCK_INIT("mmap_lock", RANK_MMAP);
+	kvm->frames_max = program->frames_max;
+	oracles_attach(kvm, program->survival_promised);
+}
+
+static void actor_init(struct actor *actor, const struct actor_spec *spec, int index)
+{
+	memset(actor, 0, sizeof(*actor));
+	actor->spec = spec;
+	actor->task.name = spec->name;
+	actor->task.index = index;
+	actor->label = begin_label();
+	if (spec->kind == ACTOR_VCPU) {
+		actor->vcpu = &exec.kvm.vcpus[spec->number];
+		actor->vcpu->task = &actor->task;
+	}
+	context_make(&actor->context, exec.stacks + (size_t)(index + 1) * STACK_SIZE, STACK_SIZE,
+		     actor_main);
+}
+
+static void run_init(struct program *program)
+{
+	struct run *run = &exec.run;
+
+	intern_labels();
+	if (!exec.stacks)
+		exec.stacks = malloc((size_t)TASKS_MAX * STACK_SIZE);
+	arena_reset();
+	exec.program = program;
+	exec.nr_actors = program->nr_actors;
+	exec.now = NULL;
+	exec.nr_waiting = 0;
+	exec.nr_seen = 0;
+	run->kvm = &exec.kvm;
+	run->end = END_FINISHED;
+	run->steps = 0;
+	run->nr_taken = run->nr_void = run->nr_violations = 0;
+	run->site[0] = run->error[0] = 0;
+	for (int i = 0; i < program->nr_points; i++)
+		program->points[i].count = 0;
+	kvm_init(&exec.kvm, program);
+	actor_init(&exec.setup, &program->setup, -1);
+	for (int op = 0; op < program->setup.nr_ops; op++)
+		run->setup_results[op].ended = false;
+	for (int i = 0; i < exec.nr_actors; i++) {
+		actor_init(&exec.actors[i], &program->actors[i], i);
+		for (int op = 0; op < program->actors[i].nr_ops; op++)
+			run->results[i][op].ended = false;
+	}
+	feedback_begin();
+}
+
+struct run *execute(struct program *program, recorder_t recorder)
+{
+	struct run *run = &exec.run;
+	struct actor *actor, *left[TASKS_MAX];
+	int n;
+
+	exec.recorder = recorder;
+	run_init(program);
+	while (run->end == END_FINISHED && exec.setup.op < exec.setup.spec->nr_ops) {
+		turn(&exec.setup);
+		if (run->end == END_FINISHED && exec.setup.waits && !ready(&exec.setup)) {
+			left[0] = &exec.setup;
+			stuck(END_DEADLOCK, left, 1);
+		}
+	}
+	actor = run->end == END_FINISHED && exec.nr_actors ? next_after(-1) : NULL;
+	while (actor && run->end == END_FINISHED) {
+		struct actor *target = turn(actor);
+
+		actor = target ? target : next_after(actor->task.index);
+	}
+	if (run->end == END_FINISHED) {
+		n = unfinished(left, false);
+		if (n)
+			stuck(END_DEADLOCK, left, n);
+		else
+			watch_finished(&exec.kvm);
+	}
+	exec.now = NULL;
+	return run;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the library offers: run a program, with or without a trace, and tell the outcome as text
+ * (fuzz/port/outcome.py writes the same of a Python run).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "feedback.h"
+#include "program.h"
+#include "state_text.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+static struct program program;
+static struct run *run;
+static struct text outcome, trace;
+
+static const char *const ends[] = {
+	"finished", "deadlock", "livelock", "step budget used up", "harness error",
+};
+
+/* Read a program for the runs that follow.  Returns NULL, or why it cannot run here. */
+EXPORT const char *gmemdiff_program(const u64 *words, size_t n)
+{
+	return program_read(&program, words, n);
+}
+
+static void record(struct kvm *kvm, const char *actor, int op, const char *label)
+{
+	text_add(&trace, "%s[%d] %s\n", actor, op, label);
+	state_text(kvm, &trace);
+	text_add(&trace, "\n\f\n");
+}
+
+/* Run the program.  Returns the steps taken, or -1 when the port itself failed. */
+EXPORT s64 gmemdiff_run(bool traced)
+{
+	trace.n = 0;
+	run = execute(&program, traced ? record : NULL);
+	return run->end == END_HARNESS ? -1 : (s64)run->steps;
+}
+
+/* Every step of the last traced run: "actor[op] label", the state, a form feed. */
+EXPORT const char *gmemdiff_trace(size_t *size)
+{
+	*size = trace.n;
+	return trace.at;
+}
+
+static void add_results(struct kvm *kvm, const struct actor_spec *actor, struct op_result *results)
+{
+	char words[512];
+
+	for (int op = 0; op < actor->nr_ops; op++) {
+		if (!results[op].ended)
+			continue;
+		if (results[op].value == RESULT_TEXT) {
+			text_add(&outcome, "%s[%d] = %s\n", actor->name, op, results[op].text);
+			continue;
+		}
+		result_text(kvm, results[op].value, words, sizeof(words));
+		text_add(&outcome, "%s[%d] = %s\n", actor->name, op, words);
+	}
+}
+
+/* Everything else that is compared with a Python run, one line each. */
+EXPORT const char *gmemdiff_outcome(size_t *size)
+{
+	const struct kvm *kvm = run->kvm;
+
+	outcome.n = 0;
+	text_add(&outcome, "end %s\nsteps %u\nstuck %s\n", ends[run->end], run->steps, run->site);
+	if (run->end == END_HARNESS)
+		text_add(&outcome, "error %s\n", run->error);
+	add_results(run->kvm, &program.setup, run->setup_results);
+	for (int i = 0; i < program.nr_actors; i++)
+		add_results(run->kvm, &program.actors[i], run->results[i]);
+	for (int i = 0; i < run->nr_taken; i++)
+		text_add(&outcome, "taken %d\n", run->taken[i]);
+	for (int i = 0; i < run->nr_void; i++)
+		text_add(&outcome, "void %d\n", run->voided[i]);
+	for (int i = 0; i < run->nr_violations; i++) {
+		const struct violation *v = &run->violations[i];
+
+		text_add(&outcome, "broken %s at %s: step %u, %s[%d] at %s\n", v->rule, v->site,
+			 v->step, v->actor < 0 ? "setup" : program.actors[v->actor].name, v->op,
+			 v->label);
+	}
+	text_add(&outcome, "pages_4k %lld pf_fixed %lld tlb_flush %lld remote_tlb_flush %lld\n",
+		 (long long)kvm->pages_4k, (long long)kvm->pf_fixed, (long long)kvm->tlb_flush,
+		 (long long)kvm->remote_tlb_flush);
+	text_add(&outcome, "notifier_zaps %lld notifier_locks %lld fault_retries %lld\n",
+		 (long long)kvm->notifier_zaps, (long long)kvm->notifier_locks,
+		 (long long)kvm->fault_retries);
+	*size = outcome.n;
+	return outcome.at;
+}
+
+/* For checking at load that both sides of the interface mean the same. */
+EXPORT const char *gmemdiff_op_name(u32 code)
+{
+	return code < NR_OPS ? op_name(code) : NULL;
+}
+
+EXPORT const char *gmemdiff_feature_name(u32 index)
+{
+#define FEATURE_NAME(name) #name,
+	static const char *const names[] = { FOR_EACH_FEATURE(FEATURE_NAME) };
+
+	return index < sizeof(names) / sizeof(*names) ? names[index] : NULL;
+}
+
+EXPORT u32 gmemdiff_label_id(const char *name)
+{
+	return label_id(name);
+}
+
+EXPORT u32 gmemdiff_nr_labels(void)
+{
+	return nr_labels();
+}
+
+EXPORT const char *gmemdiff_label_name(u32 id)
+{
+	return label_name(id);
+}
+
+EXPORT uint8_t *gmemdiff_pairs(u32 *size)
+{
+	*size = PAIRS_MAX;
+	return feedback_pairs;
+}

@@ -1,0 +1,71 @@
+"""A Program as the words that the C port reads (fuzz/c/program.c), one 64-bit number each.
+
+    version, features (one bit each), machine bits, vcpus, frames,
+    setup:   ops (count, then code, nargs, args... of each)
+    actors:  count, then kind, number, ops of each
+    points:  count, then actor, op, label id, occurrence, to of each
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from functools import cache
+from typing import Final
+
+from fuzz.vocabulary import OPS, Op, Program
+from reference.features import FEATURES, Profile
+
+VERSION: Final = 1
+NO_LABEL: Final = (1 << 32) - 1  # a label that the port has nowhere: never come to
+KINDS: Final = ("vmm", "vcpu", "kthread")
+_U64: Final = (1 << 64) - 1
+_CODES: Final = {name: code for code, name in enumerate(OPS)}
+
+
+class BeyondPortError(Exception):
+    """A program with numbers that the C port has no room for; Python runs it."""
+
+
+def encode(program: Program, label_id: Callable[[str], int], survival: bool) -> array[int]:
+    """The words of a program.
+
+    label_id: the port's number of a label.  survival: the model promises gmem-survival.
+    Raises BeyondPortError.
+    """
+    words = array("Q")
+    features, machine = _machine(program.profile)
+    machine |= (program.vm == "sw-protected") << 2 | survival << 3
+    try:
+        words.extend((VERSION, features, machine, program.vcpus, program.frames))
+        _put_ops(words, program.setup)
+        words.append(len(program.actors))
+        numbers: dict[str, int] = {}
+        for number, actor in enumerate(program.actors):
+            numbers[actor.name] = number
+            words.extend((KINDS.index(actor.kind), int(actor.name[len(actor.kind) :])))
+            _put_ops(words, actor.ops)
+        words.append(len(program.schedule))
+        for p in program.schedule:
+            label = label_id(p.label)
+            words.extend((numbers[p.actor], p.op, label, p.occurrence, numbers[p.to]))
+    except OverflowError as error:
+        raise BeyondPortError(f"a number is beyond 64 bits: {error}") from error
+    return words
+
+
+@cache
+def _machine(profile: Profile) -> tuple[int, int]:
+    """Bits of the features that a profile has, and of what the machine is."""
+    features = sum(1 << bit for bit, name in enumerate(FEATURES) if profile.has(name))
+    return features, (profile.mmu != "arm64") | (profile.mmu == "x86-shadow") << 1
+
+
+def _put_ops(words: array[int], ops: tuple[Op, ...]) -> None:
+    words.append(len(ops))
+    for op in ops:
+        words.extend((_CODES[op.name], len(op.args)))
+        for value in op.args:
+            if not -(1 << 63) <= value <= _U64:
+                raise BeyondPortError(f"{op.name}: {value} is beyond 64 bits")
+            words.append(value & _U64)

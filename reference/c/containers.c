@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The arena of a run, ordered maps and vectors: see containers.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "shim.h"
+
+/* Blocks are kept for the next run; a run takes the next one when the last is full. */
+#define BLOCK_SIZE (256u << 10)
+#define BLOCKS_MAX 1024
+
+static struct {
+	char *blocks[BLOCKS_MAX];
+	u32 block; /* in use */
+	size_t used; /* of that block */
+} arena;
+
+void arena_reset(void)
+{
+	arena.block = 0;
+	arena.used = 0;
+}
+
+void *arena_alloc(size_t size)
+{
+	char *memory;
+
+	size = (size + 15) & ~(size_t)15;
+	if (size > BLOCK_SIZE)
+		harness_error("an object of %zu bytes", size);
+	if (arena.used + size > BLOCK_SIZE) {
+		if (++arena.block == BLOCKS_MAX)
+			harness_error("a run takes more than %u MiB", BLOCKS_MAX * (BLOCK_SIZE >> 10) >> 10);
+		arena.used = 0;
+	}
+	if (!arena.blocks[arena.block]) {
+		arena.blocks[arena.block] = malloc(BLOCK_SIZE);
+		if (!arena.blocks[arena.block])
+			harness_error("no memory");
+	}
+	memory = arena.blocks[arena.block] + arena.used;
+	arena.used += size;
+	return memset(memory, 0, size);
+}
+
+/* Room for one more; the old place is left to the arena. */
+static void *grown(void *items, u32 n, u32 *cap, size_t item)
+{
+	u32 more = *cap ? 2 * *cap : 8;
+	char *room = arena_alloc(more * item);
+
+	if (n)
+		memcpy(room, items, n * item);
+	*cap = more;
+	return room;
+}
+
+void map_put(struct map *map, s64 key, void *value)
+{
+	for (u32 i = 0; i < map->n; i++) {
+		if (map->entries[i].key == key) {
+			map->entries[i].value = value;
+			return;
+		}
+	}
+	if (map->n == map->cap)
+		map->entries = grown(map->entries, map->n, &map->cap, sizeof(*map->entries));
+	map->entries[map->n++] = (struct map_entry){ key, value };
+}
+
+void map_del(struct map *map, s64 key)
+{
+	for (u32 i = 0; i < map->n; i++) {
+		if (map->entries[i].key == key) {
+			map->n--;
+			memmove(map->entries + i, map->entries + i + 1,
+				(map->n - i) * sizeof(*map->entries));
+			return;
+		}
+	}
+}
+
+struct keys map_keys_in(const struct map *map, s64 start, s64 end)
+{
+	struct keys keys = { 0, NULL };
+
+	for (u32 i = 0; i < map->n; i++) {
+		s64 key = map->entries[i].key;
+		u32 at;
+
+		if (key < start || key >= end)
+			continue;
+		if (!keys.key)
+			keys.key = arena_alloc((map->n - i) * sizeof(*keys.key));
+		/* Keys mostly come in order already. */
+		for (at = keys.n; at && keys.key[at - 1] > key; at--)
+			keys.key[at] = keys.key[at - 1];
+		keys.key[at] = key;
+		keys.n++;
+	}
+	return keys;
+}
+
+struct keys map_keys(const struct map *map)
+{
+	/* INT64_MAX itself is no key: the largest page number is far below. */
+	return map_keys_in(map, INT64_MIN, INT64_MAX);
+}
+
+void vec_push(struct vec *vec, void *item)
+{
+	if (vec->n == vec->cap)
+		vec->items = grown(vec->items, vec->n, &vec->cap, sizeof(*vec->items));
+	vec->items[vec->n++] = item;
+}
+
+void vec_insert(struct vec *vec, u32 at, void *item)
+{
+	vec_push(vec, item);
+	memmove(vec->items + at + 1, vec->items + at, (vec->n - 1 - at) * sizeof(*vec->items));
+	vec->items[at] = item;
+}
+
+void vec_remove_at(struct vec *vec, u32 at)
+{
+	vec->n--;
+	memmove(vec->items + at, vec->items + at + 1, (vec->n - at) * sizeof(*vec->items));
+}
+
+bool vec_remove(struct vec *vec, const void *item)
+{
+	for (u32 i = 0; i < vec->n; i++) {
+		if (vec->items[i] == item) {
+			vec_remove_at(vec, i);
+			return true;
+		}
+	}
+	return false;
+}
+
+struct vec vec_copy(const struct vec *vec)
+{
+	struct vec copy = { vec->n, vec->n, NULL };
+
+	if (vec->n) {
+		copy.items = arena_alloc(vec->n * sizeof(*vec->items));
+		memcpy(copy.items, vec->items, vec->n * sizeof(*vec->items));
+	}
+	return copy;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * madvise and its kin, userfaultfd write protection, soft-dirty, and mlock.
+ *
+ * mm/madvise.c, fs/userfaultfd.c, fs/proc/task_mmu.c and mm/mlock.c.
+ */
+#include "kvm_host.h"
+
+#define EVERYTHING (1LL << 52) /* pages; the end of [0, -1) */
+
+/* How many pages the parts of VMAs hold; a range with a hole is ENOMEM at the end (mm). */
+static s64 covered(const struct vec *parts)
+{
+	s64 npages = 0;
+
+	for (u32 i = 0; i < parts->n; i++) {
+		const struct vma_part *part = parts->items[i];
+
+		npages += part->end - part->start;
+	}
+	return npages;
+}
+
+static s64 madvise_vma(struct kvm *kvm, struct vma *vma, s64 start, s64 end, enum advice advice);
+static s64 madvise_inject_error(struct kvm *kvm, s64 start, s64 end, enum advice advice);
+static s64 populate(struct kvm *kvm, s64 start, s64 end);
+
+/* do_madvise(), mm/madvise.c: VMA by VMA; a hole makes it ENOMEM at the end. */
+result_t do_madvise(struct kvm *kvm, u64 hva, u64 length, enum advice advice)
+{
+	u32 nr_holes = 0; /* the first parts, to be punched */
+	s64 result = 0;
+	s64 start, end;
+	struct vec parts;
+
+	if (!page_range(hva, length, &start, &end))
+		return -EINVAL;
+	if (advice == MADV_HWPOISON || advice == MADV_SOFT_OFFLINE)
+		return madvise_inject_error(kvm, start, end, advice);
+	if (advice == MADV_POPULATE_WRITE)
+		return populate(kvm, start, end);
+	read_lock(&kvm->mmap_lock, "madvise.mmap_lock");
+	parts = vmas_in(kvm, start, end);
+	for (u32 i = 0; i < parts.n; i++) {
+		const struct vma_part *part = parts.items[i];
+
+		if (advice == MADV_REMOVE) {
+			if (!part->vma->file || part->vma->locked) {
+				result = -EINVAL;
+				break;
+			}
+			part->vma->file->refs++;
+			nr_holes++;
+		} else {
+			result = madvise_vma(kvm, part->vma, part->start, part->end, advice);
+			if (result)
+				break;
+		}
+	}
+	read_unlock(&kvm->mmap_lock);
+	/* madvise_remove() drops the lock before it punches. */
+	for (u32 i = 0; i < nr_holes; i++) {
+		const struct vma_part *part = parts.items[i];
+		struct vma *vma = part->vma;
+		s64 first = vma_index_of(vma, part->start);
+
+		kvm_gmem_punch_hole(kvm, vma->file->inode, first, first + part->end - part->start);
+		fput(kvm, vma->file);
+	}
+	if (!result && covered(&parts) != end - start)
+		return -ENOMEM;
+	return result;
+}
+
+static bool any_pte_in(const struct kvm *kvm, s64 start, s64 end)
+{
+	const struct map *ptes = &kvm->mm.ptes;
+
+	for (u32 i = 0; i < ptes->n; i++)
+		if (start <= ptes->entries[i].key && ptes->entries[i].key < end)
+			return true;
+	return false;
+}
+
+/* Part of madvise_vma_behavior(), mm/madvise.c: guards where nothing is. */
+static void guard_install(struct kvm *kvm, s64 start, s64 end)
+{
+	for (s64 page = start; page < end; page++) {
+		struct entry *guard;
+
+		if (map_has(&kvm->mm.ptes, page) || map_has(&kvm->mm.entries, page))
+			continue;
+		guard = new_object(struct entry);
+		guard->kind = ENTRY_GUARD;
+		map_put(&kvm->mm.entries, page, guard);
+	}
+}
+
+/* madvise_vma_behavior(), mm/madvise.c, for advice that stays inside one VMA. */
+static s64 madvise_vma(struct kvm *kvm, struct vma *vma, s64 start, s64 end, enum advice advice)
+{
+	struct keys pages;
+
+	switch (advice) {
+	case MADV_DONTNEED:
+		if (vma->locked)
+			return -EINVAL;
+		/* fallthrough */
+	case MADV_DONTNEED_LOCKED:
+		zap_vma_range(kvm, start, end, true);
+		return 0;
+	case MADV_FREE:
+		if (vma->file || vma->locked)
+			return -EINVAL;
+		zap_vma_range(kvm, start, end, true); /* assumption: freed pages are taken at once */
+		return 0;
+	case MADV_PAGEOUT:
+	case MADV_COLD:
+		if (vma->locked)
+			return -EINVAL;
+		/*
+		 * COLD marks pages old in user page tables only; guest_memfd pages are
+		 * unevictable.
+		 */
+		if (advice == MADV_COLD || vma->file)
+			return 0;
+		pages = map_keys_in(&kvm->mm.ptes, start, end);
+		for (u32 i = 0; i < pages.n; i++)
+			reclaim_page(kvm, pages.key[i], false);
+		return 0;
+	case MADV_GUARD_INSTALL:
+		if (vma->locked)
+			return -EINVAL;
+		if (any_pte_in(kvm, start, end))
+			zap_vma_range(kvm, start, end, true);
+		else
+			drop_entries(kvm, start, end);
+		guard_install(kvm, start, end);
+		return 0;
+	case MADV_GUARD_REMOVE:
+		for (s64 page = start; page < end; page++) {
+			const struct entry *entry = map_get(&kvm->mm.entries, page);
+
+			if (entry && entry->kind == ENTRY_GUARD)
+				map_del(&kvm->mm.entries, page);
+		}
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* Free swap entries of a range that holds no present page (free_swap_and_cache(), mm). */
+void drop_entries(struct kvm *kvm, s64 start, s64 end)
+{
+	struct vec frames = zap_ptes(kvm, start, end);
+
+	for (u32 i = 0; i < frames.n; i++)
+		put_page(kvm, frames.items[i]);
+}
+
+/* zap_vma_range_batched() (zap_page_range_single), mm/memory.c: a CLEAR. */
+void zap_vma_range(struct kvm *kvm, s64 start, s64 end, bool blockable)
+{
+	struct vec frames;
+
+	kvm_mmu_notifier_invalidate_range_start(kvm, start, end, blockable);
+	STEP("zap_vma_range.zap_ptes");
+	frames = zap_ptes(kvm, start, end);
+	kvm_mmu_notifier_invalidate_range_end(kvm, start, end);
+	STEP("tlb_finish_mmu.free");
+	for (u32 i = 0; i < frames.n; i++)
+		put_page(kvm, frames.items[i]);
+}
+
+/* madvise_inject_error(), mm/madvise.c: fault the page in, then fail it. */
+static s64 madvise_inject_error(struct kvm *kvm, s64 start, s64 end, enum advice advice)
+{
+	for (s64 page = start; page < end; page++) {
+		struct frame *frame = get_user_pages(kvm, page, true);
+		s64 result;
+
+		if (IS_ERR(frame))
+			return PTR_ERR(frame);
+		if (advice == MADV_SOFT_OFFLINE) {
+			put_page(kvm, frame);
+			result = migrate_page(kvm, page);
+		} else {
+			result = memory_failure(kvm, frame);
+			put_page(kvm, frame);
+		}
+		if (result)
+			return result;
+	}
+	return 0;
+}
+
+/* faultin_page_range(), mm/gup.c: write-fault every page; fires no notifier. */
+static s64 populate(struct kvm *kvm, s64 start, s64 end)
+{
+	for (s64 page = start; page < end; page++) {
+		struct frame *frame = get_user_pages(kvm, page, true);
+
+		if (IS_ERR(frame))
+			return find_vma(kvm, page) ? -EFAULT : -ENOMEM;
+		put_page(kvm, frame);
+	}
+	return 0;
+}
+
+/* do_mlock(), mm/mlock.c: mark the VMAs, then fault their pages in. */
+s64 do_mlock(struct kvm *kvm, u64 hva, u64 length)
+{
+	s64 start, end, npages = 0;
+	struct vec vmas;
+
+	if (!page_range(hva, length, &start, &end))
+		return -EINVAL;
+	write_lock(&kvm->mmap_lock, "do_mlock.mmap_lock");
+	vmas = split_vmas(kvm, start, end);
+	for (u32 i = 0; i < vmas.n; i++) {
+		struct vma *vma = vmas.items[i];
+
+		vma->locked = true;
+		npages += vma->end - vma->start;
+	}
+	write_unlock(&kvm->mmap_lock);
+	if (npages != end - start)
+		return -ENOMEM;
+	for (u32 i = 0; i < vmas.n; i++) {
+		const struct vma *vma = vmas.items[i];
+		s64 last = vma->end; /* as it was when this VMA's turn came */
+
+		for (s64 page = vma->start; page < last; page++) {
+			struct frame *frame = get_user_pages(kvm, page, vma_may_write(vma));
+
+			if (IS_ERR(frame))
+				break;
+			put_page(kvm, frame);
+		}
+	}
+	return 0;
+}
+
+/* msync(2), mm/msync.c: nothing to write back, no notifier. */
+s64 do_msync(struct kvm *kvm, u64 hva, u64 length)
+{
+	struct vec parts;
+	s64 start, end;
+
+	if (!page_range(hva, length, &start, &end))
+		return -EINVAL;
+	parts = vmas_in(kvm, start, end);
+	return covered(&parts) == end - start ? 0 : -ENOMEM;
+}
+
+/* The notifier pair and the PTE changes that the three callers below share (mm/mprotect.c). */
+static void write_protect_ptes(struct kvm *kvm, s64 start, s64 end)
+{
+	const struct map *ptes = &kvm->mm.ptes;
+
+	kvm_mmu_notifier_invalidate_range_start(kvm, start, end, true);
+	STEP("write_protect_ptes.ptes");
+	for (u32 i = 0; i < ptes->n; i++) {
+		struct pte *pte = ptes->entries[i].value;
+
+		if (start <= ptes->entries[i].key && ptes->entries[i].key < end)
+			pte->writable = false;
+	}
+	kvm_mmu_notifier_invalidate_range_end(kvm, start, end);
+}
+
+/* mwriteprotect_range(), mm/userfaultfd.c; guest_memfd only in WP_ASYNC mode. */
+s64 uffd_writeprotect(struct kvm *kvm, u64 hva, u64 length, bool wp_async)
+{
+	s64 start, end, first;
+	struct vec parts;
+	s64 result = 0;
+
+	if (!page_range(hva, length, &start, &end))
+		return -EINVAL;
+	read_lock(&kvm->mmap_lock, "mwriteprotect_range.mmap_lock");
+	parts = vmas_in(kvm, start, end);
+	for (u32 i = 0; i < parts.n; i++) {
+		const struct vma_part *part = parts.items[i];
+
+		if (part->vma->file && !wp_async) {
+			result = -EINVAL;
+			break;
+		}
+		first = first_populated(kvm, part->start, part->end);
+		if (first != NOT_POPULATED)
+			write_protect_ptes(kvm, first, part->end);
+	}
+	read_unlock(&kvm->mmap_lock);
+	return result;
+}
+
+/* clear_refs_write() with CLEAR_REFS_SOFT_DIRTY, fs/proc/task_mmu.c: [0, -1). */
+s64 clear_refs_write(struct kvm *kvm)
+{
+	write_lock(&kvm->mmap_lock, "clear_refs_write.mmap_lock");
+	write_protect_ptes(kvm, 0, EVERYTHING);
+	write_unlock(&kvm->mmap_lock);
+	return 0;
+}
+
+/*
+ * do_pagemap_scan() with PM_SCAN_WP_MATCHING, fs/proc/task_mmu.c.
+ *
+ * The notifiers hear of the whole range, VMA or not.
+ */
+s64 do_pagemap_scan(struct kvm *kvm, u64 hva, u64 length)
+{
+	s64 start, end;
+
+	if (!page_range(hva, length, &start, &end))
+		return -EINVAL;
+	read_lock(&kvm->mmap_lock, "do_pagemap_scan.mmap_lock");
+	write_protect_ptes(kvm, start, end);
+	read_unlock(&kvm->mmap_lock);
+	return 0;
+}
