@@ -185,6 +185,8 @@ static bool ready(const struct actor *actor)
 		return !want->lock->writer;
 	case WANT_WAKE_UP:
 		return want->queue->woken;
+	case WANT_QUIET:
+		return !(exec.kvm.busy & (exec.kvm.busy - 1));
 	case WANT_SRCU:
 		for (int i = 0; i < want->nr_snapshot; i++)
 			if (want->snapshot[i]->srcu_depth &&

@@ -122,7 +122,7 @@ static u64 caches_hash(const struct kvm *kvm)
 
 u64 visible_backing(struct kvm *kvm, int as_id, s64 gfn, u64 *high)
 {
-	s128 content = backing_of(kvm, gfn, as_id);
+	s64 content = backing_of(kvm, gfn, as_id);
 
 	*high = content == NO_BACKING ? UINT64_MAX : 0;
 	return content == NO_BACKING ? 0 : (u64)content;

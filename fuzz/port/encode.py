@@ -20,6 +20,7 @@ VERSION: Final = 1
 NO_LABEL: Final = (1 << 32) - 1  # a label that the port has nowhere: never come to
 KINDS: Final = ("vmm", "vcpu", "kthread")
 _U64: Final = (1 << 64) - 1
+_CONTENT_MAX: Final = (1 << 63) - 1  # of a page; above it the port would see an errno
 _CODES: Final = {name: code for code, name in enumerate(OPS)}
 
 
@@ -65,7 +66,9 @@ def _put_ops(words: array[int], ops: tuple[Op, ...]) -> None:
     words.append(len(ops))
     for op in ops:
         words.extend((_CODES[op.name], len(op.args)))
-        for value in op.args:
+        for arg, value in zip(OPS[op.name].args, op.args, strict=True):
+            if arg.name == "value" and value > _CONTENT_MAX:
+                raise BeyondPortError(f"{op.name}: a page's contents of {value}")
             if not -(1 << 63) <= value <= _U64:
                 raise BeyondPortError(f"{op.name}: {value} is beyond 64 bits")
             words.append(value & _U64)

@@ -112,7 +112,8 @@ static s64 madvise_vma(struct kvm *kvm, struct vma *vma, s64 start, s64 end, enu
 	case MADV_FREE:
 		if (vma->file || vma->locked)
 			return -EINVAL;
-		zap_vma_range(kvm, start, end, true); /* assumption: freed pages are taken at once */
+		/* Assumption: freed pages are taken at once. */
+		zap_vma_range(kvm, start, end, true);
 		return 0;
 	case MADV_PAGEOUT:
 	case MADV_COLD:

@@ -70,7 +70,6 @@ static struct sorted sort_map(const struct map *map)
 	return sorted;
 }
 
-/* For each entry of a map, by key; `first` tells whether a separator is due. */
 #define for_each_sorted(sorted, entry)						\
 	for (const struct map_entry *entry = (sorted)->entries;			\
 	     entry < (sorted)->entries + (sorted)->n; entry++)
