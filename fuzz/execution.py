@@ -147,6 +147,12 @@ def waiting_in_a_circle(kvm: Kvm) -> list[Task]:
     return []
 
 
+def _due(actor: _Actor) -> list[int]:
+    """How far the running op of an actor is towards its preemptions: they change what comes."""
+    points = actor.points[actor.op] if actor.op < actor.end else None
+    return [min(actor.counts.get(at, 0), max(when)) for at, when in (points or {}).items()]
+
+
 class Execution:
     """One run of one plan on one freshly made model."""
 
@@ -324,7 +330,7 @@ class Execution:
         """The actor starts over; the others go first.  A state that comes back is a livelock."""
         actor.retries += 1
         if actor.retries > RETRIES_BEFORE_DIGEST:
-            places = "|".join(f"{a.op}:{a.label}" for a in self.actors)
+            places = "|".join(f"{a.op}:{a.label}:{_due(a)}" for a in self.actors)
             key = (actor.name, actor.op, places.encode() + state_digest(self.kvm))
             if key in self.seen:
                 left = [a for a in (self.setup, *self.actors) if a.op < len(a.ops)]

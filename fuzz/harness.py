@@ -7,6 +7,7 @@ reference's run was needed or not (fuzz/twins.py).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,7 @@ from fuzz.execution import Execution, Plan, Run
 from fuzz.feedback import Feature, Feedback
 from fuzz.finding import kinds_of
 from fuzz.judge import Judgement, compare
+from fuzz.native import Region
 from fuzz.overlay import Model
 from fuzz.probes import PROBES_MAX, Probes
 from fuzz.search import execute
@@ -38,6 +40,7 @@ class Harness:
     """Two models with probes, and the counters they write to.
 
     counters: COUNTERS bytes; whoever reads them clears them before each execution.
+    executions, steps: done so far by looks(), a step of either side being one.
     """
 
     def __init__(self, reference: Model, patched: Model, counters: bytearray | None = None) -> None:
@@ -48,6 +51,17 @@ class Harness:
         self.asking = self.twins.asking(self.reference.model, self.patched.model)
         self.shared = self._shared()
         self.numbers: dict[Feature, int] = {}  # feature -> its counter
+        self.executions = self.steps = 0
+
+    def looks(self, program: Program) -> Iterator[tuple[Program, Look]]:
+        """Execute a program, and perhaps others like it; those that are worth a look, with it.
+
+        Raises HarnessError when our own code fails.
+        """
+        look = self.run(program)
+        self.executions += 1
+        self.steps += sum(side.steps for side in look.sides)
+        yield program, look
 
     def run(self, program: Program) -> Look:
         """Run a program on both sides.  Raises HarnessError when our own code fails."""
@@ -67,6 +81,10 @@ class Harness:
             features.update([("kind", k.rule, k.site, k.side) for k in kinds_of(judgement)])
         self._count(features)
         return Look(judgement, features, watch.windows, (ours, theirs))
+
+    def native(self) -> list[Region]:
+        """Counters outside of Python that libFuzzer should read as well."""
+        return []
 
     def _count(self, features: set[Feature]) -> None:
         numbers, counters = self.numbers, self.counters

@@ -213,4 +213,15 @@ HANG: Final = Rule(
     "progress; told by the clock and not by the judge",
 )
 
-EXPLAINED: Final[Mapping[str, Rule]] = {**RULES, HANG.slug: HANG}
+# Nor this one: it is not the kernel's, but ours.
+PORT_DRIFT: Final = Rule(
+    "port-drift",
+    "The Python model and the C port take the same steps to the same states.",
+    "One of the two is wrong, and what a campaign on the C engine says of such programs is not to "
+    "be relied on until that is mended.",
+    "gmemdiff lockstep, which shows the first difference",
+)
+
+EXPLAINED: Final[Mapping[str, Rule]] = {
+    **RULES, HANG.slug: HANG, PORT_DRIFT.slug: PORT_DRIFT,
+}  # fmt: skip

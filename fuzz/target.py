@@ -40,6 +40,7 @@ from fuzz.finding import kinds_of
 from fuzz.harness import COUNTERS, Harness, Look
 from fuzz.judge import PATCHED_ONLY, Verdict
 from fuzz.mutation.mutator import Mutator
+from fuzz.native import Region, register
 from fuzz.overlay import Model, OverlayError, load_model
 from fuzz.parser import DEFAULT
 from fuzz.report import report
@@ -71,7 +72,8 @@ class PatchFindingError(Exception):
 class Target:
     """Two models, and the three functions that Atheris calls.
 
-    listener: gets every execution.  mutator: draws programs for the profiles and sizes wanted.
+    listener: gets every execution that is worth a look.  mutator: draws programs for the profiles
+    and sizes wanted.
     """
 
     def __init__(
@@ -81,11 +83,12 @@ class Target:
         profiles: Sequence[Profile],
         ops: tuple[int, int],
         listener: Listener,
+        harness: Harness | None = None,
     ) -> None:
         self.patched = patched
         self.listener = listener
         self.profiles = tuple(profiles) or PROFILES
-        self.harness = Harness(reference, patched)
+        self.harness = harness or Harness(reference, patched)
         self.mutator = Mutator(self.profiles, *ops, self._boundaries)
         self._programs: OrderedDict[bytes, Program | None] = OrderedDict()
         self._passed: OrderedDict[Program, tuple[Boundary, ...]] = OrderedDict()
@@ -95,8 +98,12 @@ class Target:
     def test_one_input(self, data: bytes) -> None:
         """Run one input.  Raises HarnessError, and whatever the listener raises."""
         program = self.program_of(data)
-        if program is not None:
-            self.listener(program, self.harness.run(program))
+        if program is None:
+            return
+        for each, look in self.harness.looks(program):
+            if each is not program:
+                self.mutator.recent.append(each)
+            self.listener(each, look)
 
     def custom_mutator(self, data: bytes, max_size: int, seed: int) -> bytes:
         """The text of a changed program."""
@@ -193,27 +200,17 @@ def fuzz(target: Target, arguments: Sequence[str]) -> None:
         custom_mutator=target.custom_mutator,
         custom_crossover=target.custom_crossover,
     )
-    _register(target.harness.counters)
+    _register(target.harness)
     atheris.Fuzz()
 
 
-def _register(counters: bytearray) -> None:
-    """Let libFuzzer read the counters as if a compiler had put them there.
-
-    It wants as many program counters; ours are only numbers, which nobody looks up.
-    """
+def _register(harness: Harness) -> None:
+    """Let libFuzzer read the counters as if a compiler had put them there."""
     core = _libfuzzer()
-    bytes_ = (ctypes.c_ubyte * COUNTERS).from_buffer(counters)
-    table = (ctypes.c_uint64 * (2 * COUNTERS))()
-    for number in range(COUNTERS):
-        table[2 * number] = number + 1  # the second word is flags: 0
-    for function, array in (
-        (core.__sanitizer_cov_8bit_counters_init, bytes_),
-        (core.__sanitizer_cov_pcs_init, table),
-    ):
-        start = ctypes.addressof(array)
-        function(ctypes.c_void_p(start), ctypes.c_void_p(start + ctypes.sizeof(array)))
-    _REGISTERED.append((bytes_, table))
+    bytes_ = (ctypes.c_ubyte * COUNTERS).from_buffer(harness.counters)
+    _REGISTERED.append(bytes_)
+    for region in (Region(ctypes.addressof(bytes_), COUNTERS, 0), *harness.native()):
+        _REGISTERED.append(register(core, region))
 
 
 def _libfuzzer() -> ctypes.CDLL:

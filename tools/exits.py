@@ -15,7 +15,16 @@ INCONCLUSIVE: Final = 6  # a search ran out of budget, and nothing worse was fou
 INTERRUPTED: Final = 130
 PIPE: Final = 141  # the reader of our output went away
 
-_WORST_FIRST: Final = (INTERRUPTED, INTERNAL, BAD_INPUT, FINDING, INCONCLUSIVE, NOTHING, SKIPPED, CLEAN)
+_WORST_FIRST: Final = (
+    INTERRUPTED,
+    INTERNAL,
+    BAD_INPUT,
+    FINDING,
+    INCONCLUSIVE,
+    NOTHING,
+    SKIPPED,
+    CLEAN,
+)
 
 
 def worst(codes: Iterable[int]) -> int:

@@ -22,6 +22,7 @@
 #define STACK_SIZE (128u << 10)
 #define RETRIES_BEFORE_DIGEST 3
 #define SEEN_MAX 4096
+#define PASSED_MAX 1024 /* boundaries of a run that are remembered; programs to fuzz are small */
 
 struct actor {
 	struct task task;
@@ -53,7 +54,19 @@ static struct {
 	u64 seen[SEEN_MAX]; /* states in which somebody tried again */
 	u32 nr_seen;
 	char *stacks;
+	bool logging;
+	u32 nr_passed;
+	struct boundary passed[PASSED_MAX];
 } exec;
+
+/* What the setup of the last program left, for runs that start from there. */
+static struct {
+	bool valid;
+	struct kvm kvm;
+	struct actor setup;
+	u32 steps;
+	int nr_violations;
+} kept;
 
 /* Labels: interned once, so that a schedule is compared by number. */
 
@@ -335,6 +348,29 @@ static void count_step(struct actor *actor)
 		exec.recorder(&exec.kvm, actor->task.name, actor->op, actor->label->name);
 }
 
+/* Remember a boundary, as a preemption would name it. */
+static void log_boundary(const struct actor *actor)
+{
+	struct boundary *here = &exec.passed[exec.nr_passed];
+
+	if (exec.nr_passed == PASSED_MAX || actor == &exec.setup)
+		return;
+	*here = (struct boundary){ actor->task.index, actor->op, actor->label->id, 1 };
+	for (struct boundary *b = here; b-- > exec.passed;) {
+		if (b->actor == here->actor && b->op == here->op && b->label == here->label) {
+			here->occurrence = b->occurrence + 1;
+			break;
+		}
+	}
+	exec.nr_passed++;
+}
+
+const struct boundary *boundaries_passed(u32 *n)
+{
+	*n = exec.nr_passed;
+	return exec.passed;
+}
+
 /* A step is done; the one at `label` comes next.  Does not return when there are too many. */
 static void next_step(struct actor *actor, struct label *label)
 {
@@ -344,6 +380,8 @@ static void next_step(struct actor *actor, struct label *label)
 		leave();
 	}
 	actor->label = label;
+	if (exec.logging)
+		log_boundary(actor);
 	feedback_step(actor->task.index, label->id);
 }
 
@@ -408,6 +446,13 @@ static void retry(struct actor *actor)
 	text_add(&text, "%s %d", actor->task.name, actor->op);
 	for (int i = 0; i < exec.nr_actors; i++)
 		text_add(&text, "|%d:%s", exec.actors[i].op, exec.actors[i].label->name);
+	/* How far ops are towards their preemptions: these change what comes. */
+	for (int i = 0; i < exec.program->nr_points; i++) {
+		const struct point *point = &exec.program->points[i];
+
+		text_add(&text, ",%u",
+			 point->count < point->occurrence ? point->count : point->occurrence);
+	}
 	state_text(&exec.kvm, &text);
 	for (size_t i = 0; i < text.n; i++)
 		hash = (hash ^ (unsigned char)text.at[i]) * 1099511628211u;
@@ -523,6 +568,8 @@ static struct actor *turn(struct actor *actor)
 			if (preempted(actor))
 				return exec.target;
 		}
+		if (exec.logging)
+			log_boundary(actor);
 		exec.kvm.busy |= 1u << (actor->task.index + 1);
 		actor->begun = true;
 		feedback_op(actor->task.index, actor->spec->ops[actor->op].code);
@@ -592,6 +639,21 @@ static void actor_init(struct actor *actor, const struct actor_spec *spec, int i
 		     actor_main);
 }
 
+static void actors_init(struct program *program)
+{
+	for (int i = 0; i < program->nr_points; i++)
+		program->points[i].count = 0;
+	for (int i = 0; i < exec.nr_actors; i++) {
+		actor_init(&exec.actors[i], &program->actors[i], i);
+		for (int op = 0; op < program->actors[i].nr_ops; op++)
+			exec.run.results[i][op].ended = false;
+	}
+	exec.nr_waiting = 0;
+	exec.nr_seen = 0;
+	exec.now = NULL;
+	feedback_begin();
+}
+
 static void run_init(struct program *program)
 {
 	struct run *run = &exec.run;
@@ -600,45 +662,40 @@ static void run_init(struct program *program)
 	if (!exec.stacks)
 		exec.stacks = malloc((size_t)TASKS_MAX * STACK_SIZE);
 	arena_reset();
+	kept.valid = false;
 	exec.program = program;
 	exec.nr_actors = program->nr_actors;
-	exec.now = NULL;
-	exec.nr_waiting = 0;
-	exec.nr_seen = 0;
+	exec.nr_passed = 0;
 	run->kvm = &exec.kvm;
 	run->end = END_FINISHED;
 	run->steps = 0;
 	run->nr_taken = run->nr_void = run->nr_violations = 0;
 	run->site[0] = run->error[0] = 0;
-	for (int i = 0; i < program->nr_points; i++)
-		program->points[i].count = 0;
 	kvm_init(&exec.kvm, program);
 	actor_init(&exec.setup, &program->setup, -1);
 	for (int op = 0; op < program->setup.nr_ops; op++)
 		run->setup_results[op].ended = false;
-	for (int i = 0; i < exec.nr_actors; i++) {
-		actor_init(&exec.actors[i], &program->actors[i], i);
-		for (int op = 0; op < program->actors[i].nr_ops; op++)
-			run->results[i][op].ended = false;
-	}
-	feedback_begin();
+	actors_init(program);
 }
 
-struct run *execute(struct program *program, recorder_t recorder)
+static void run_setup(void)
+{
+	struct run *run = &exec.run;
+	struct actor *left[] = { &exec.setup };
+
+	while (run->end == END_FINISHED && exec.setup.op < exec.setup.spec->nr_ops) {
+		turn(&exec.setup);
+		if (run->end == END_FINISHED && exec.setup.waits && !ready(&exec.setup))
+			stuck(END_DEADLOCK, left, 1);
+	}
+}
+
+static void run_actors(void)
 {
 	struct run *run = &exec.run;
 	struct actor *actor, *left[TASKS_MAX];
 	int n;
 
-	exec.recorder = recorder;
-	run_init(program);
-	while (run->end == END_FINISHED && exec.setup.op < exec.setup.spec->nr_ops) {
-		turn(&exec.setup);
-		if (run->end == END_FINISHED && exec.setup.waits && !ready(&exec.setup)) {
-			left[0] = &exec.setup;
-			stuck(END_DEADLOCK, left, 1);
-		}
-	}
 	actor = run->end == END_FINISHED && exec.nr_actors ? next_after(-1) : NULL;
 	while (actor && run->end == END_FINISHED) {
 		struct actor *target = turn(actor);
@@ -653,5 +710,42 @@ struct run *execute(struct program *program, recorder_t recorder)
 			watch_finished(&exec.kvm);
 	}
 	exec.now = NULL;
+}
+
+struct run *execute(struct program *program, recorder_t recorder)
+{
+	exec.recorder = recorder;
+	exec.logging = true;
+	run_init(program);
+	run_setup();
+	if (exec.run.end == END_FINISHED && exec.setup.op == exec.setup.spec->nr_ops &&
+	    arena_keep()) {
+		kept.valid = true;
+		kept.kvm = exec.kvm;
+		kept.setup = exec.setup;
+		kept.steps = exec.run.steps;
+		kept.nr_violations = exec.run.nr_violations;
+	}
+	run_actors();
+	exec.logging = false;
+	return &exec.run;
+}
+
+struct run *execute_again(struct program *program)
+{
+	struct run *run = &exec.run;
+
+	if (!kept.valid || program != exec.program)
+		return execute(program, NULL);
+	arena_restore();
+	exec.kvm = kept.kvm;
+	exec.setup = kept.setup;
+	run->end = END_FINISHED;
+	run->steps = kept.steps;
+	run->nr_violations = kept.nr_violations;
+	run->nr_taken = run->nr_void = 0;
+	run->site[0] = run->error[0] = 0;
+	actors_init(program);
+	run_actors();
 	return run;
 }

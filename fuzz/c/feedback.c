@@ -6,15 +6,18 @@
 #include "shim.h"
 
 uint8_t feedback_pairs[PAIRS_MAX];
+uint32_t feedback_fresh;
+static uint8_t seen[PAIRS_MAX];
 
 static struct {
-	uint32_t label; /* where the op stands, + 1; 0: the actor is between ops */
+	uint32_t label; /* where the op stands */
 	uint32_t code; /* of the op */
 } at[TASKS_MAX];
+static uint32_t inside; /* bit per task + 1: it is in the middle of an op */
 
 void feedback_begin(void)
 {
-	memset(at, 0, sizeof(at));
+	inside = 0;
 }
 
 static void note(uint32_t kind, uint32_t a, uint32_t b)
@@ -24,7 +27,19 @@ static void note(uint32_t kind, uint32_t a, uint32_t b)
 	hash ^= hash >> 15;
 	hash *= 0x2c1b3c6du;
 	hash ^= hash >> 16;
-	feedback_pairs[hash & (PAIRS_MAX - 1)] = 1;
+	hash &= PAIRS_MAX - 1;
+	feedback_pairs[hash] = 1;
+	if (!seen[hash]) {
+		seen[hash] = 1;
+		feedback_fresh++;
+	}
+}
+
+/* Something is done while others stand in the middle of an op. */
+static inline void note_others(uint32_t kind, int task, uint32_t what)
+{
+	for (uint32_t others = inside & ~(1u << (task + 1)); others; others &= others - 1)
+		note(kind, at[__builtin_ctz(others)].label, what);
 }
 
 void feedback_op(int task, uint32_t code)
@@ -34,23 +49,19 @@ void feedback_op(int task, uint32_t code)
 
 void feedback_turn(int task)
 {
-	/* Somebody runs: with what others are in the middle of. */
-	for (int other = 0; other < TASKS_MAX; other++)
-		if (at[other].label && other != task + 1)
-			note(1, at[other].label, at[task + 1].code);
+	note_others(1, task, at[task + 1].code);
 }
 
 void feedback_step(int task, uint32_t label)
 {
-	at[task + 1].label = label + 1;
-	for (int other = 0; other < TASKS_MAX; other++)
-		if (at[other].label && other != task + 1)
-			note(2, at[other].label, label);
+	inside |= 1u << (task + 1);
+	at[task + 1].label = label;
+	note_others(2, task, label);
 }
 
 void feedback_ended(int task, int64_t result)
 {
-	at[task + 1].label = 0;
+	inside &= ~(1u << (task + 1));
 	if (result < 0)
 		note(3, at[task + 1].code, (uint32_t)-result);
 }

@@ -10,7 +10,8 @@
 
 #define PAIRS_MAX (1u << 16)
 
-extern uint8_t feedback_pairs[PAIRS_MAX];
+extern uint8_t feedback_pairs[PAIRS_MAX]; /* whoever reads them clears them */
+extern uint32_t feedback_fresh; /* how many were never set before, in this process */
 
 void feedback_begin(void);
 void feedback_op(int task, uint32_t code); /* an op begins */

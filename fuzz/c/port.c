@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "explore.h"
 #include "feedback.h"
 #include "program.h"
 #include "state_text.h"
@@ -95,6 +96,30 @@ EXPORT const char *gmemdiff_outcome(size_t *size)
 		 (long long)kvm->fault_retries);
 	*size = outcome.n;
 	return outcome.at;
+}
+
+static struct program *program_read_last(void)
+{
+	return &program;
+}
+
+/* What another library needs to run programs here. */
+EXPORT const struct side *gmemdiff_side(void)
+{
+	static const struct side side = {
+		.program_size = sizeof(struct program),
+		.execute = execute,
+		.execute_again = execute_again,
+		.boundaries_passed = boundaries_passed,
+		.visible_of = visible_of,
+		.visible_backing = visible_backing,
+		.label_id = label_id,
+		.nr_labels = nr_labels,
+		.label_name = label_name,
+		.program = program_read_last,
+	};
+
+	return &side;
 }
 
 /* For checking at load that both sides of the interface mean the same. */

@@ -93,6 +93,21 @@ typedef void (*recorder_t)(struct kvm *kvm, const char *actor, int op, const cha
 /* Run a program.  The run and the model's state are good until the next call. */
 struct run *execute(struct program *program, recorder_t recorder);
 
+/*
+ * The same for a program of which only the schedule has changed since the last execute(): starts
+ * from what its setup left.
+ */
+struct run *execute_again(struct program *program);
+
+/* A step that a run came to, where it can be preempted. */
+struct boundary {
+	int actor, op;
+	u32 label, occurrence;
+};
+
+/* The boundaries that the last execute() passed, in order. */
+const struct boundary *boundaries_passed(u32 *n);
+
 /* The id of a label, or UINT32_MAX when no step of the port has that name. */
 u32 label_id(const char *name);
 u32 nr_labels(void);

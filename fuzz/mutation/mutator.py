@@ -8,6 +8,7 @@ time in FOUND_EVERY it is a changed finding, if there is one: where a rule break
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -25,6 +26,8 @@ from reference.features import Profile
 FRESH_EVERY: Final = 4
 FOUND_EVERY: Final = 6
 NESTED_EVERY: Final = 6
+RECENT_EVERY: Final = 3
+RECENT_MAX: Final = 256
 STACKED_MAX: Final = 5  # mutations on top of each other
 TRIES_MAX: Final = 8  # mutations that do not apply
 
@@ -35,6 +38,7 @@ class Mutator:
     profiles: those to fuzz.  ops_min, ops_max: ops of all actors together.
     boundaries: gives the steps that a program passes.
     found: minimised programs of findings; whoever learns of more may replace it.
+    recent: programs with schedules that the C engine found worth a look; it adds to them.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Mutator:
         self.ops_max = ops_max
         self.boundaries = boundaries
         self.found: Sequence[Program] = ()
+        self.recent: deque[Program] = deque(maxlen=RECENT_MAX)
 
     def fresh(self, rng: random.Random) -> Program:
         """A random program, one time in NESTED_EVERY with a nested guest where there can be one."""
@@ -67,6 +72,8 @@ class Mutator:
             return self.fresh(rng)
         if self.found and not rng.randrange(FOUND_EVERY):
             program = rng.choice(self.found)
+        elif self.recent and not rng.randrange(RECENT_EVERY):
+            program = rng.choice(self.recent)
         return self._changed(program, self.boundaries(program), rng)
 
     def cross(self, one: Program, two: Program, rng: random.Random) -> Program:

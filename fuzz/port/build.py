@@ -132,7 +132,9 @@ def _objects(
         flags.append("-fno-sanitize=all")  # zig turns the undefined-behaviour sanitizer on
     jobs: list[tuple[str, str, list[str]]] = []
     for name, text in {**model, **engine}.items():
-        if not name.endswith(".c") or (name.endswith("_main.c") and name in engine and name != main):
+        if not name.endswith(".c") or (
+            name.endswith("_main.c") and name in engine and name != main
+        ):
             continue
         covered = options.coverage and compiler.covers and name in model and name not in NOT_COVERED
         jobs.append((name, text, [*flags, _COVERAGE] if covered else flags))
@@ -142,9 +144,7 @@ def _objects(
         for name, text in {**model, **engine}.items():
             (folder / name).write_text(text, encoding="utf-8")
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            return list(
-                pool.map(lambda job: _compiled(folder, *job, digest, compiler), jobs)
-            )
+            return list(pool.map(lambda job: _compiled(folder, *job, digest, compiler), jobs))
 
 
 def _compiled(

@@ -1,9 +1,9 @@
 """A Program as the words that the C port reads (fuzz/c/program.c), one 64-bit number each.
 
-    version, features (one bit each), machine bits, vcpus, frames,
-    setup:   ops (count, then code, nargs, args... of each)
-    actors:  count, then kind, number, ops of each
-    points:  count, then actor, op, label id, occurrence, to of each
+version, features (one bit each), machine bits, vcpus, frames,
+setup:   ops (count, then code, nargs, args... of each)
+actors:  count, then kind, number, ops of each
+points:  count, then actor, op, label id, occurrence, to of each
 """
 
 from __future__ import annotations

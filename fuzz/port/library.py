@@ -40,7 +40,7 @@ class Port:
         self.path = path
         self.survival = survival
         # A copy of its own for each side: the same file loaded twice would be one library.
-        self._lib = lib = ctypes.CDLL(str(path))
+        self.library = lib = ctypes.CDLL(str(path))
         lib.gmemdiff_program.restype = ctypes.c_char_p
         lib.gmemdiff_program.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
         lib.gmemdiff_run.restype = ctypes.c_int64
@@ -59,7 +59,7 @@ class Port:
         self.labels = {self._name("label", i): i for i in range(lib.gmemdiff_nr_labels())}
 
     def _name(self, kind: str, index: int) -> str:
-        value: bytes | None = getattr(self._lib, f"gmemdiff_{kind}_name")(index)
+        value: bytes | None = getattr(self.library, f"gmemdiff_{kind}_name")(index)
         return value.decode() if value is not None else ""
 
     def _check(self) -> None:
@@ -76,7 +76,7 @@ class Port:
     def load_words(self, words: array[int]) -> None:
         """The same from words.  Raises BeyondPortError."""
         address, length = words.buffer_info()
-        wrong: bytes | None = self._lib.gmemdiff_program(address, length)
+        wrong: bytes | None = self.library.gmemdiff_program(address, length)
         if wrong is not None:
             raise BeyondPortError(wrong.decode())
 
@@ -86,18 +86,18 @@ class Port:
 
     def run(self, traced: bool = False) -> int:
         """Run the program; returns the steps taken.  Raises HarnessError."""
-        steps: int = self._lib.gmemdiff_run(traced)
+        steps: int = self.library.gmemdiff_run(traced)
         if steps < 0:
             raise HarnessError(f"the C port failed: {self.outcome()}")
         return steps
 
     def outcome(self) -> str:
         """What fuzz/port/outcome.py writes of the same run in Python."""
-        return self._text(self._lib.gmemdiff_outcome)
+        return self._text(self.library.gmemdiff_outcome)
 
     def trace(self) -> list[PortStep]:
         """Every step of the last traced run."""
-        records = self._text(self._lib.gmemdiff_trace).split(_SEPARATOR)[:-1]
+        records = self._text(self.library.gmemdiff_trace).split(_SEPARATOR)[:-1]
         return [PortStep(*record.split("\n", 1)) for record in records]
 
     def _text(self, function: ctypes._NamedFuncPointer) -> str:

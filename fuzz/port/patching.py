@@ -53,7 +53,9 @@ def apply_patch(sources: Mapping[str, str], text: str, name: str) -> Patched:
         file = PurePosixPath(part.path).name
         if file not in result or part.is_added_file or part.is_removed_file:
             known = ", ".join(sorted(sources))
-            raise PatchError(f"{name}:1:1: {part.path} is not a file of the port; these are: {known}")
+            raise PatchError(
+                f"{name}:1:1: {part.path} is not a file of the port; these are: {known}"
+            )
         lines, new = _apply_to_file(result[file].splitlines(), part, name, file)
         result[file] = "\n".join(lines) + "\n"
         changed[file] = (*changed.get(file, ()), *new)

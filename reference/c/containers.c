@@ -22,6 +22,32 @@ void arena_reset(void)
 	arena.used = 0;
 }
 
+/* A kept arena: only the first block, and not much of it; setups are small. */
+#define KEPT_MAX (64u << 10)
+
+static struct {
+	char memory[KEPT_MAX];
+	size_t used;
+} kept;
+
+bool arena_keep(void)
+{
+	if (arena.block || arena.used > KEPT_MAX)
+		return false;
+	kept.used = arena.used;
+	if (kept.used)
+		memcpy(kept.memory, arena.blocks[0], kept.used);
+	return true;
+}
+
+void arena_restore(void)
+{
+	arena.block = 0;
+	arena.used = kept.used;
+	if (kept.used)
+		memcpy(arena.blocks[0], kept.memory, kept.used);
+}
+
 void *arena_alloc(size_t size)
 {
 	char *memory;

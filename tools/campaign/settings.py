@@ -12,6 +12,7 @@ from reference.features import KERNELS, MMUS, Profile
 from tools.campaign.layout import Layout, write_whole
 
 FORMAT: Final = 1
+ENGINES: Final = ("c", "python")
 # What workers would die of, one after the other.
 AT_LEAST: Final = {
     "ops_min": 1, "ops_max": 1, "budget": 0, "hang_seconds": 0.1, "memory_mb": 1,
@@ -31,6 +32,7 @@ class Settings:
 
     reference: str = "stock"  # a model's name, or the path of a copy in models/
     patched: str = "seed"
+    engine: str = "python"  # or "c": what runs the programs; Python judges
     profiles: tuple[str, ...] = ()  # "v7.2 x86-tdp"; empty: all
     seed: int = 0
     ops_min: int = 2
@@ -102,6 +104,8 @@ def _checked(path: Path, data: Any) -> Settings:
         value = getattr(settings, name)
         if not least <= value < inf:
             raise CampaignError(f"{path}:1:1: {name} is {value}; want {least} or more")
+    if settings.engine not in ENGINES:
+        raise CampaignError(f"{path}:1:1: engine is {settings.engine!r}; want python or c")
     if settings.ops_min > settings.ops_max:
         both = f"{settings.ops_min} to {settings.ops_max}"
         raise CampaignError(f"{path}:1:1: ops_min to ops_max is {both}; exchange them")

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from fuzz.overlay import Model, load_model
+from fuzz.port.build import BuildError, Options, build_library, sources_of
+from fuzz.port.compiler import NoCompilerError
+from fuzz.port.patching import PatchError
 from tools.campaign.layout import Layout, write_whole
 from tools.campaign.settings import CampaignError, Settings, load_settings, save_settings
 
@@ -26,6 +29,7 @@ class Wanted:
     seed: int | None = None
     ops: tuple[int, int] | None = None
     budget: int | None = None
+    engine: str | None = None
 
     def changes(self) -> dict[str, Any]:
         """The settings that were given, overlays aside."""
@@ -36,6 +40,7 @@ class Wanted:
             "ops_min": low,
             "ops_max": high,
             "budget": self.budget,
+            "engine": self.engine,
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -79,7 +84,26 @@ def open_settings(layout: Layout, wanted: Wanted) -> Settings:
             raise _differs(layout, side, mine, given)
     for side in OVERLAYS:
         campaign_model(layout, getattr(settings, side))
+    _engine(settings, settings.engine)
     return settings
+
+
+def _engine(settings: Settings, wanted: str | None) -> str:
+    """The engine to use: what is wanted, else C when there is a compiler and both sides exist in C.
+
+    What it needs is built here, once, and not by each worker.  Raises CampaignError.
+    """
+    if wanted == "python":
+        return wanted
+    options = Options(coverage=True)
+    try:
+        for model in {settings.reference: 0, settings.patched: 0}:
+            build_library(sources_of(model).sources, options)
+    except (NoCompilerError, BuildError, PatchError) as error:
+        if wanted is None:
+            return "python"
+        raise CampaignError(f"engine c: {error}; or use --engine python") from error
+    return "c"
 
 
 def _new(layout: Layout, wanted: Wanted) -> Settings:
@@ -96,6 +120,7 @@ def _new(layout: Layout, wanted: Wanted) -> Settings:
         for side in OVERLAYS
     }
     settings = replace(settings, reference=models["reference"], patched=models["patched"])
+    settings = replace(settings, engine=_engine(settings, wanted.engine))
     try:
         save_settings(layout, settings)
     except OSError as error:
@@ -139,6 +164,7 @@ def _options(settings: Settings) -> dict[str, str]:
         "seed": str(settings.seed),
         "ops": f"{settings.ops_min}..{settings.ops_max}",
         "budget": str(settings.budget),
+        "engine": settings.engine,
     }
 
 

@@ -20,7 +20,7 @@ from tools.campaign.cluster import cluster_crew
 from tools.campaign.layout import Layout
 from tools.campaign.repair.campaign import repair
 from tools.campaign.session import Outcome, Session
-from tools.campaign.settings import CampaignError, Settings, load_settings
+from tools.campaign.settings import ENGINES, CampaignError, Settings, load_settings
 from tools.campaign.start import Wanted, make_root, open_settings
 from tools.campaign.supervise.hook import split_command
 from tools.campaign.supervise.interrupts import Interrupts
@@ -134,6 +134,11 @@ def how_options(command: F) -> F:
     help="Schedules to try when searching whether the other side can do the same.  "
     f"Default: {DEFAULTS.budget}.",
 )  # fmt: skip
+@click.option(
+    "--engine", type=click.Choice(ENGINES),
+    help="What runs the programs: the C port, which is much faster, or the Python model.  "
+    "Default: c where there is a C compiler and both models have a port.",
+)  # fmt: skip
 def fuzz(
     root: Path,
     profiles: tuple[Profile, ...],
@@ -142,6 +147,7 @@ def fuzz(
     seed: int | None,
     ops: tuple[int, int] | None,
     budget: int | None,
+    engine: str | None,
     **how: Any,
 ) -> int:
     """Fuzz with feedback from coverage, for as long as you like, and keep what is found.
@@ -160,6 +166,7 @@ def fuzz(
         seed=seed,
         ops=ops,
         budget=budget,
+        engine=engine,
     )
     layout = make_root(root)
     with Lock(layout, "fuzz here"):

@@ -27,6 +27,8 @@ from fuzz.folder import PROGRAM, findings_in
 from fuzz.harness import Harness, Look
 from fuzz.judge import Verdict
 from fuzz.overlay import Model
+from fuzz.port.finding import drift_finding
+from fuzz.port.lockstep import Drift
 from fuzz.probes import PROBES_MAX
 from fuzz.text import ProgramError, format_program, load
 from fuzz.tolerance import benefit
@@ -34,6 +36,7 @@ from fuzz.vocabulary import Program
 from tools.campaign.child.orphans import parent_gone
 from tools.campaign.child.patience import AGAIN_AFTER
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, queue_name, write_whole
+from tools.campaign.triage.shelf import keep
 
 Learner = Callable[[Sequence[Program]], None]  # takes the programs of all findings
 FORMAT: Final = 1
@@ -82,7 +85,7 @@ class Ledger:
         self._learn = learn
 
     def note(self, program: Program, look: Look) -> None:
-        """One execution (fuzz.target.Listener)."""
+        """One execution that is worth a look (fuzz.target.Listener)."""
         self.executions += 1
         ours, theirs = look.sides
         self.steps += ours.steps + theirs.steps
@@ -100,6 +103,16 @@ class Ledger:
             self.seen[kind] += 1
             if self._due(kind):
                 self._queue(kind, program)
+
+    def add_work(self, harness: Harness) -> None:
+        """What the harness has executed so far, worth a look or not."""
+        self.executions = max(self.executions, harness.executions)
+        self.steps = max(self.steps, harness.steps)
+
+    def drifted(self, program: Program, drift: Drift) -> None:
+        """Python and C differ on a program (fuzz.port.engine.OnDrift): a finding, at once."""
+        finding = drift_finding(program, drift, (self.harness.reference.model, self.patched))
+        self._write(lambda: keep(self.layout, finding, program, finding.kind))
 
     def _coverage(self, look: Look) -> None:
         counters, places = self.harness.counters, len(self.harness.patched.places)

@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import Final
 
 from fuzz.execution import HarnessError
-from fuzz.overlay import OverlayError, load_model
+from fuzz.harness import Harness
+from fuzz.overlay import Model, OverlayError, load_model
+from fuzz.port.build import BuildError, Options
+from fuzz.port.compiler import NoCompilerError
+from fuzz.port.engine import OnDrift, PortHarness
+from fuzz.port.library import load_port
+from fuzz.port.pair import Pair
+from fuzz.port.patching import PatchError
 from fuzz.target import LIBFUZZER_OPTIONS, Target, fuzz
 from tools import exits
 from tools.campaign.child.ledger import Ledger
@@ -67,6 +74,8 @@ class WorkerTarget(Target):
         except OverlayError as error:
             self.ledger.close()
             _leave(str(error), exits.BAD_INPUT)
+        self.ledger.add_work(self.harness)
+        self.pulse.executions = max(self.pulse.executions, self.harness.executions)
         if not self.ledger.unsaved:  # else the next resume finds the input in the pulse
             self.pulse.idle()
         if self.ledger.tick():
@@ -89,11 +98,30 @@ def make_target(layout: Layout, number: int, settings: Settings) -> WorkerTarget
     reference, patched = load_model(settings.reference), load_model(settings.patched)
     ledger = Ledger(layout, number, patched)
     ops = (settings.ops_min, settings.ops_max)
-    target = WorkerTarget(reference, patched, settings.parsed_profiles(), ops, ledger.note)
+    harness = make_harness(settings, reference, patched, ledger.drifted)
+    profiles = settings.parsed_profiles()
+    target = WorkerTarget(reference, patched, profiles, ops, ledger.note, harness)
     target.pulse = Pulse(layout.worker(number) / "pulse")
     target.ledger = ledger
     ledger.begin(target.harness, target.learn)
     return target
+
+
+def make_harness(
+    settings: Settings, reference: Model, patched: Model, on_drift: OnDrift
+) -> Harness:
+    """The harness of the engine that the settings name.  Raises CampaignError."""
+    if settings.engine == "python":
+        return Harness(reference, patched)
+    try:
+        options = Options(coverage=True)
+        pair = Pair(load_port(settings.reference, options), load_port(settings.patched, options))
+    except (NoCompilerError, BuildError, PatchError) as error:
+        raise CampaignError(
+            f"engine c cannot be used: {error}; the campaign goes on with it only where the C port "
+            "can be built"
+        ) from error
+    return PortHarness(reference, patched, pair, on_drift)
 
 
 def _generation(folder: Path) -> int:

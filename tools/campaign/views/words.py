@@ -68,7 +68,8 @@ def what_is_run(settings: Settings) -> str:
     profiles = ", ".join(settings.profiles) or "all profiles"
     return (
         f"{settings.patched} against {settings.reference}, {profiles}, "
-        f"{settings.ops_min}..{settings.ops_max} ops, seed {settings.seed}"
+        f"{settings.ops_min}..{settings.ops_max} ops, seed {settings.seed}, "
+        f"engine {settings.engine}"
     )
 
 
