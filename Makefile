@@ -3,13 +3,15 @@
 PYTHON  ?= python3
 SECONDS ?= 60
 OUT     ?= campaign
+PROGRAMS ?= 20000
+SEED    ?= 0
 
 BIN   := .venv/bin
 # A copy of the pyproject.toml that .venv was made from.
 STAMP := .venv/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv fuzz test test-slow lint check bench clean
+.PHONY: help venv fuzz test test-slow lockstep lint check bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -47,6 +49,10 @@ test: venv ## run the tests
 
 test-slow: venv ## run the slow tests
 	@$(BIN)/python -m pytest -m slow
+
+# Exit code 4 says that there is no C compiler, and the reason was printed.
+lockstep: venv ## compare the C port with the Python model: corpora, and PROGRAMS random ones from SEED
+	@$(BIN)/gmemdiff lockstep corpora --random $(PROGRAMS) --seed $(SEED) || test $$? = 4
 
 lint: venv ## ruff, ruff format, mypy, house rules
 	$(BIN)/ruff check .

@@ -18,6 +18,9 @@ import click
 from fuzz.execution import HarnessError
 from fuzz.folder import FindingError
 from fuzz.overlay import OverlayError
+from fuzz.port.build import BuildError
+from fuzz.port.compiler import NoCompilerError
+from fuzz.port.patching import PatchError
 from fuzz.text import ProgramError
 from fuzz.vocabulary import FORMAT_VERSION
 from tools import exits
@@ -38,6 +41,10 @@ from tools.commands.upkeep import cmin, status, stop, triage
 from tools.commands.words import explain, models, ops
 
 NAME: Final = "gmemdiff"
+# What somebody gave us is wrong, and the text says where and what to do.
+WRONG_INPUT: Final = (
+    ProgramError, OverlayError, FindingError, CampaignError, AcceptError, PatchError, BuildError,
+)  # fmt: skip
 
 
 class Commands(click.Group):
@@ -71,9 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return exits.BAD_INPUT
-    except (ProgramError, OverlayError, FindingError, CampaignError, AcceptError) as error:
+    except WRONG_INPUT as error:
         print(error, file=sys.stderr)
         return exits.BAD_INPUT
+    except NoCompilerError as error:
+        print(f"skipped: {error}", file=sys.stderr)
+        return exits.SKIPPED
     except (click.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return exits.INTERRUPTED

@@ -34,8 +34,10 @@ NOT_COVERED: Final = frozenset(
 )
 _FLAGS: Final = (
     "-std=gnu11", "-O2", "-g", "-fPIC", "-fvisibility=hidden", "-fno-strict-aliasing",
-    "-Wall", "-Wextra", "-Wno-unused-parameter",
+    "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror=implicit-function-declaration",
 )  # fmt: skip
+_MAIN: Final = "_main.c"  # ends the names of the engine's programs; no part of the library
+_STUBS: Final = "coverage_stubs.c"
 _COVERAGE: Final = "-fsanitize-coverage=inline-8bit-counters,pc-table,trace-cmp"
 
 
@@ -99,85 +101,115 @@ def cache_folder() -> Path:
 def build_library(model: Mapping[str, str], options: Options | None = None) -> Path:
     """Build the port with these model files.  Raises BuildError, NoCompilerError."""
     options = options or Options()
-    compiler = find_compiler()
-    objects = _objects(model, options, compiler)
-    flags = [*_sanitizers(options), *(["-fno-sanitize=all"] if _is_zig(compiler) else [])]
-    if options.sanitize:
-        flags = list(_sanitizers(options))
-    return _made("libport.so", objects, ["-shared", *flags], compiler)
+    # A function that a patch calls and nobody has is told here, and not when the library is loaded;
+    # what sanitizers call is in the program that loads it.
+    defined = [] if options.sanitize else ["-Wl,-z,defs"]
+    return _built("libport.so", model, options, ["-shared", *defined])
 
 
 def build_program(model: Mapping[str, str], main: str, options: Options) -> Path:
-    """Build the port as a program with a main file of its own (of fuzz/c/)."""
+    """Build the port as a program with a main file of its own (of fuzz/c/).
+
+    Raises BuildError, NoCompilerError.
+    """
+    return _built(Path(main).stem, model, options, [], main)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """One C file to compile, and the flags that it gets."""
+
+    name: str
+    text: str
+    flags: tuple[str, ...]
+
+
+def _built(
+    name: str, model: Mapping[str, str], options: Options, flags: list[str], main: str = ""
+) -> Path:
+    """Compile what has changed, and link."""
     compiler = find_compiler()
-    objects = _objects(model, options, compiler, main)
-    return _made(Path(main).stem, objects, list(_sanitizers(options)), compiler)
-
-
-def _is_zig(compiler: Compiler) -> bool:
-    return "ziglang" in compiler.command
-
-
-def _sanitizers(options: Options) -> tuple[str, ...]:
-    return (f"-fsanitize={','.join(options.sanitize)}",) if options.sanitize else ()
-
-
-def _objects(
-    model: Mapping[str, str], options: Options, compiler: Compiler, main: str = ""
-) -> list[Path]:
+    sanitizers = _sanitizers(options, compiler)
     engine = _read(ENGINE_SOURCES)
-    headers = {name: text for name, text in {**model, **engine}.items() if name.endswith(".h")}
-    flags = [*_FLAGS, *_sanitizers(options)]
-    if _is_zig(compiler) and not options.sanitize:
-        flags.append("-fno-sanitize=all")  # zig turns the undefined-behaviour sanitizer on
-    jobs: list[tuple[str, str, list[str]]] = []
-    for name, text in {**model, **engine}.items():
-        if not name.endswith(".c") or (
-            name.endswith("_main.c") and name in engine and name != main
-        ):
+    files = {**model, **engine}
+    covered = options.coverage and compiler.covers
+    units = []
+    for file, text in files.items():
+        program = file in engine and file.endswith(_MAIN) and file != main
+        if not file.endswith(".c") or program or (file == _STUBS and not covered):
             continue
-        covered = options.coverage and compiler.covers and name in model and name not in NOT_COVERED
-        jobs.append((name, text, [*flags, _COVERAGE] if covered else flags))
-    digest = _digest(*(f"{name}\0{text}" for name, text in sorted(headers.items())))
+        counted = covered and file in model and file not in NOT_COVERED
+        units.append(_Unit(file, text, (*_FLAGS, *sanitizers, *((_COVERAGE,) if counted else ()))))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for name, text in {**model, **engine}.items():
-            (folder / name).write_text(text, encoding="utf-8")
+        for file, text in files.items():
+            (folder / file).write_text(text, encoding="utf-8")
+        headers = _digest(*(f"{n}\0{t}" for n, t in sorted(files.items()) if n.endswith(".h")))
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            return list(pool.map(lambda job: _compiled(folder, *job, digest, compiler), jobs))
+            objects = list(pool.map(lambda u: _compiled(folder, u, headers, compiler), units))
+        return _linked(folder, name, objects, [*flags, *sanitizers], compiler)
 
 
-def _compiled(
-    folder: Path, name: str, text: str, flags: list[str], headers: str, compiler: Compiler
-) -> Path:
-    key = _digest(name, text, headers, *flags, *compiler.command, compiler.version)
-    made = cache_folder() / "port" / f"{key}.o"
+def _sanitizers(options: Options, compiler: Compiler) -> tuple[str, ...]:
+    if options.sanitize:
+        return (f"-fsanitize={','.join(options.sanitize)}", "-fno-sanitize-recover=all")
+    # zig turns the sanitizer for undefined behaviour on by itself, and compiles for this very
+    # processor, which another host with the same cache folder may not have.
+    return ("-fno-sanitize=all", "-mcpu=baseline") if compiler.zig else ()
+
+
+def _compiled(folder: Path, unit: _Unit, headers: str, compiler: Compiler) -> Path:
+    command = [*compiler.command, *unit.flags]
+    made = _port_folder() / f"{_digest(unit.name, unit.text, headers, *_key(command, compiler))}.o"
     if not made.is_file():
         # Names in the debug information are the project's, wherever this was compiled.
-        _run([*compiler.command, *flags, f"-ffile-prefix-map={folder}=.", "-c",
-              str(folder / name), "-I", str(folder)], made)  # fmt: skip
+        _run([*command, f"-ffile-prefix-map={folder}=.", "-c", unit.name], folder, made)
     return made
 
 
-def _made(name: str, objects: list[Path], flags: list[str], compiler: Compiler) -> Path:
-    key = _digest(name, *(path.name for path in objects), *flags, *compiler.command)
-    made = cache_folder() / "port" / f"{key}-{name}"
+def _linked(
+    folder: Path, name: str, objects: list[Path], flags: list[str], compiler: Compiler
+) -> Path:
+    command = [*compiler.command, *flags]
+    key = _digest(name, *(path.name for path in objects), *_key(command, compiler))
+    made = _port_folder() / f"{key}-{name}"
     if not made.is_file():
-        _run([*compiler.command, *flags, *map(str, objects)], made)
+        _run([*command, *map(str, objects)], folder, made)
     return made
 
 
-def _run(command: list[str], made: Path) -> None:
-    """Run a compiler, and put what it makes in its place only when it is whole."""
-    made.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=made.parent, prefix="new-", delete=False) as file:
-        new = Path(file.name)
+def _key(command: list[str], compiler: Compiler) -> tuple[str, ...]:
+    return (*command, compiler.version)
+
+
+def _port_folder() -> Path:
+    return cache_folder().absolute() / "port"
+
+
+def _run(command: list[str], folder: Path, made: Path) -> None:
+    """Run a compiler in a folder, and put what it makes in its place only when it is whole."""
+    try:
+        made.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=made.parent, prefix="new-", delete=False) as file:
+            new = Path(file.name)
+    except OSError as error:
+        raise BuildError(
+            f"{made.parent}: cannot be written: {error.strerror}; the C port is built there; "
+            f"set {CACHE_VARIABLE} to a folder that can be written"
+        ) from error
+    # Only zig looks at these: it keeps a cache of its own, which stays beside ours.
+    zig = {f"ZIG_{which}_CACHE_DIR": str(made.parent / "zig") for which in ("GLOBAL", "LOCAL")}
     try:
         done = subprocess.run(
-            [*command, "-o", str(new)], capture_output=True, text=True, check=False
+            [*command, "-o", str(new)],
+            cwd=folder,
+            env={**zig, **os.environ},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
-            raise BuildError(f"{' '.join(command[:3])} failed:\n{done.stderr.strip()}")
+            raise BuildError(f"the C port does not compile:\n{done.stderr.strip()}")
         new.chmod(0o755)
         new.replace(made)
     finally:

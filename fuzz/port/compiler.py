@@ -8,6 +8,7 @@ needs no root.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -33,11 +34,13 @@ class Compiler:
     """A command that compiles C.
 
     version: its first line of ``--version``.  covers: it writes coverage for libFuzzer.
+    zig: it is zig's clang, which has defaults of its own.
     """
 
     command: tuple[str, ...]
     version: str
     covers: bool
+    zig: bool = False
 
     @property
     def name(self) -> str:
@@ -49,7 +52,7 @@ class Compiler:
 def find_compiler() -> Compiler:
     """The compiler to use.  Raises NoCompilerError."""
     chosen = os.environ.get(VARIABLE)
-    candidates: list[tuple[str, ...]] = [tuple(chosen.split())] if chosen else []
+    candidates: list[tuple[str, ...]] = [_words(chosen)] if chosen else []
     if not chosen:
         found = (shutil.which(name) for name in _OURS)
         candidates += [(path,) for path in found if path]
@@ -58,10 +61,19 @@ def find_compiler() -> Compiler:
     for command in candidates:
         version = _version(command)
         if version:
-            return Compiler(command, version, covers="clang" in version.lower())
+            zig = any("zig" in os.path.basename(word) for word in command)
+            return Compiler(command, version, covers="clang" in version.lower(), zig=zig)
     if chosen:
         raise NoCompilerError(f"{VARIABLE}={chosen}: does not run; {ADVICE}")
     raise NoCompilerError(f"no C compiler found; {ADVICE}")
+
+
+def _words(chosen: str) -> tuple[str, ...]:
+    """A command as a shell would read it: a path may hold blanks.  Raises NoCompilerError."""
+    try:
+        return tuple(shlex.split(chosen))
+    except ValueError as error:
+        raise NoCompilerError(f"{VARIABLE}={chosen}: is no command: {error}") from error
 
 
 def _version(command: tuple[str, ...]) -> str:

@@ -7,15 +7,17 @@ import random
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Final
 
 import click
 
 from fuzz.codec import random_program
+from fuzz.execution import HarnessError
 from fuzz.overlay import load_model
-from fuzz.port.build import BuildError, ported_models
-from fuzz.port.compiler import NoCompilerError, find_compiler
+from fuzz.port.build import ported_models
+from fuzz.port.compiler import find_compiler
 from fuzz.port.encode import BeyondPortError
 from fuzz.port.library import load_port
 from fuzz.port.lockstep import lockstep as compare
@@ -80,6 +82,8 @@ def run_batch(batch: Batch) -> Tally:
                 tally.beyond += 1
                 tally.drifts += [f"{where}: {error}"] if batch.count else []
                 break
+            except HarnessError as error:
+                raise HarnessError(f"{where}, {model.name}: {error}") from error
             tally.runs += 1
             if drift is not None:
                 tally.drifts.append(f"{where}: {drift}\n\n{format_program(program)}")
@@ -109,21 +113,14 @@ def lockstep(
     byte, for the stock model and for each model that has a patch in patched/c/.  The first
     difference of a program is shown with both states.
 
-    Exit code: 0 all the same, 1 a difference, 2 bad input, 3 internal error, 4 no C compiler,
-    5 nothing to run.
+    Exit code: 0 all the same, 1 a difference, 2 bad input or a port that does not compile,
+    3 internal error, 4 no C compiler, 5 nothing to run.
     """
     profiles = tuple(profile(text) for text in wanted) or PROFILES
     models = ported_models()
-    try:
-        click.echo(f"compiler: {find_compiler().name}; models: {', '.join(models)}", err=True)
-        for name in models:
-            load_port(name)  # built once, before the processes ask for it
-    except NoCompilerError as error:
-        click.echo(f"skipped: {error}")
-        return exits.SKIPPED
-    except BuildError as error:
-        click.echo(str(error), err=True)
-        return exits.INTERNAL
+    click.echo(f"compiler: {find_compiler().name}; models: {', '.join(models)}", err=True)
+    for name in models:
+        load_port(name)  # built once, before the processes ask for it
     files = tuple(str(path) for path in program_files(paths)) if paths else ()
     batches = [
         Batch(models, profiles, files[at : at + BATCH]) for at in range(0, len(files), BATCH)
@@ -136,12 +133,15 @@ def lockstep(
 
 def _run(batches: list[Batch], jobs: int) -> int:
     total = Tally()
-    with ProcessPoolExecutor(max_workers=jobs) as pool:
-        for tally in pool.map(run_batch, batches):
-            for drift in tally.drifts:
-                click.echo(drift + "\n")
-                sys.stdout.flush()
-            total.add(tally)
+    try:
+        with ProcessPoolExecutor(max_workers=jobs) as pool:
+            for tally in pool.map(run_batch, batches):
+                for drift in tally.drifts:
+                    click.echo(drift + "\n")
+                    sys.stdout.flush()
+                total.add(tally)
+    except BrokenProcessPool as error:
+        raise HarnessError("a process that ran the C port died; make sanitize says why") from error
     click.echo(
         f"{total.programs} programs, {total.runs} runs on each of Python and C: "
         f"{len(total.drifts)} differ"
