@@ -28,6 +28,7 @@ from tools.campaign.accept import AcceptError
 from tools.campaign.settings import CampaignError
 from tools.commands.accept import accept
 from tools.commands.bench import bench
+from tools.commands.check_patch import check_patch
 from tools.commands.doctor import doctor
 from tools.commands.fuzzing import fuzz, resume
 from tools.commands.hunting import random_programs
@@ -64,7 +65,7 @@ def cli() -> None:
 
 for _command in (
     run, show, fuzz, status, stop, resume, report, accept, triage, cmin, random_programs,
-    minimize, lockstep, explain, models, ops, bench, doctor,
+    minimize, check_patch, lockstep, explain, models, ops, bench, doctor,
 ):  # fmt: skip
     cli.add_command(_command)
 
