@@ -18,11 +18,13 @@ import click
 from fuzz.execution import HarnessError
 from fuzz.folder import FindingError
 from fuzz.overlay import OverlayError
+from fuzz.port.elf_object import ObjectError
 from fuzz.text import ProgramError
 from fuzz.vocabulary import FORMAT_VERSION
 from tools import exits
 from tools.campaign.accept import AcceptError
 from tools.campaign.settings import CampaignError
+from tools.commands.abi import abi
 from tools.commands.accept import accept
 from tools.commands.bench import bench
 from tools.commands.doctor import doctor
@@ -57,7 +59,7 @@ def cli() -> None:
 
 for _command in (
     run, show, fuzz, status, stop, resume, report, accept, triage, cmin, random_programs,
-    minimize, lockstep, explain, models, ops, bench, doctor,
+    minimize, lockstep, abi, explain, models, ops, bench, doctor,
 ):  # fmt: skip
     cli.add_command(_command)
 
@@ -71,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return exits.BAD_INPUT
-    except (ProgramError, OverlayError, FindingError, CampaignError, AcceptError) as error:
+    except (ProgramError, OverlayError, FindingError, CampaignError, AcceptError,
+            ObjectError) as error:
         print(error, file=sys.stderr)
         return exits.BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
