@@ -17,7 +17,7 @@ from fuzz.port.macro_section import read_macros
 from fuzz.port.macros import Macros
 from fuzz.port.skip import Skip, find_skip
 from fuzz.port.usage import Usage
-from reference.features import FEATURES
+from reference.features import FEATURES, KERNELS
 
 SAME: Final = "same"
 DIFFERS: Final = "differs"
@@ -59,17 +59,24 @@ class Checked:
     features: tuple[FeatureRow, ...]
     skip: Skip
 
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The port's kernels that have the features shown which not all of them have."""
+        shown = [(f.name, f.has) for f in self.features if f.has is not None]
+        told = [(FEATURES[name][0], has) for name, has in shown if FEATURES[name][0] != KERNELS]
+        return tuple(k for k in KERNELS if all((k in having) == has for having, has in told))
+
     def count(self, verdict: str) -> int:
         """Rows of one verdict."""
         return sum(row.verdict == verdict for row in self.rows)
 
 
 def check_object(
-    path: Path, sources: Mapping[str, str], progress: Callable[[int], None]
+    path: Path, sources: Mapping[str, str], progress: Callable[[str], None]
 ) -> Checked | None:
     """Check an object against the port's sources; None when there is nothing of KVM in it.
 
-    progress: called with the number of each unit.  Raises ObjectError.
+    progress: called with how far it is, at each unit.  Raises ObjectError.
     """
     try:
         file = path.open("rb")
@@ -148,7 +155,16 @@ def _enumerator(enumerator: table.Enumerator, facts: Facts, usage: Usage) -> Row
     value = facts.enumerators.get(enumerator.name)
     user = usage.of_name(enumerator.name)
     if value is None:
-        return Row("enumerator", enumerator.name, assumed, user, "none", ABSENT)
+        kin = "_".join(enumerator.name.split("_")[:2])
+        gone = any(name.startswith(kin) for name in facts.enumerators)
+        return Row(
+            "enumerator",
+            enumerator.name,
+            assumed,
+            user,
+            "no such enumerator",
+            DIFFERS if gone else ABSENT,
+        )
     same = enumerator.value in (None, value)
     return Row("enumerator", enumerator.name, assumed, user, str(value), SAME if same else DIFFERS)
 

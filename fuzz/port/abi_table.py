@@ -27,7 +27,7 @@ _LIST: Final = ("struct list_head",)
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A macro and its value.  port: its name in reference/uapi.py and reference/c/uapi.h."""
+    """A macro, or several with operators, and the value.  port: its name in reference/uapi.py and reference/c/uapi.h."""
 
     name: str
     port: str
@@ -48,8 +48,8 @@ class Enumerator:
 class Member:
     """A member of a structure, with a dot for one within another.
 
-    port: what the port calls it, when not the same.  offset: where it must stand, because user
-    space and kernel agree on it; None: anywhere.
+    port: what the port calls it, when not the same, or ``holder->name`` of what stands for it.
+    offset: where it must stand, because user space and kernel agree on it; None: anywhere.
     """
 
     struct: str
@@ -79,15 +79,17 @@ OWN_CONSTANTS: Final = frozenset(
     # the kernel's PAGE_MASK is the complement; TASK_SIZE and the largest gfn depend on the CPU
     ("PAGE_MASK", "U64", "TASK_SIZE", "MAX_GFN_X86", "MAX_GFN_ARM64", "LARGEST_FILE")
 )
-_PER_MACHINE: Final = {
+_OTHERWISE: Final = {
     "KVM_USER_MEM_SLOTS_X86": ("KVM_USER_MEM_SLOTS", X86),
     "KVM_USER_MEM_SLOTS_ARM64": ("KVM_USER_MEM_SLOTS", ARM64),
     "PTE_PREFETCH_NUM": ("PTE_PREFETCH_NUM", X86),
+    # one macro in older kernels, two since
+    "FALLOC_FL_SUPPORTED_MASK": ("FALLOC_FL_MODE_MASK | FALLOC_FL_KEEP_SIZE", ""),
 }
 
 CONSTANTS: Final = tuple(
-    Constant(*(_PER_MACHINE.get(name, (name, ""))[0], name, value),
-             machine=_PER_MACHINE.get(name, (name, ""))[1])
+    Constant(*(_OTHERWISE.get(name, (name, ""))[0], name, value),
+             machine=_OTHERWISE.get(name, (name, ""))[1])
     for name, value in vars(uapi).items()
     if name.isupper() and isinstance(value, int) and name not in OWN_CONSTANTS
 )  # fmt: skip
@@ -165,7 +167,7 @@ MEMBERS: Final = (
     Member("gfn_to_pfn_cache", "gpa", ("gpa_t",), machine=X86),
     Member("gfn_to_pfn_cache", "uhva", _ULONG, machine=X86),
     Member("gfn_to_pfn_cache", "memslot", _SLOT, machine=X86),
-    Member("gfn_to_pfn_cache", "list", _LIST, "listed", machine=X86),
+    Member("gfn_to_pfn_cache", "list", _LIST, "kvm->gpc_list", machine=X86),
     Member("gfn_to_pfn_cache", "lock", ("rwlock_t",), machine=X86),
     Member("gfn_to_pfn_cache", "refresh_lock", _MUTEX, machine=X86),
     Member("gfn_to_pfn_cache", "pfn", ("kvm_pfn_t",), "frame", machine=X86),

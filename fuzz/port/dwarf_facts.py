@@ -1,4 +1,4 @@
-"""What a kernel object's DWARF says: structures, enumerators, functions, and what was inlined where.
+"""What a kernel object's DWARF says: structures, enumerators, functions.
 
 Only what is asked for is read: the entries at the top of each of KVM's units, and the inside of
 those with a wanted name.
@@ -61,7 +61,7 @@ class Wanted:
     locals: Collection[str]  # "function.variable"
 
 
-def read_facts(kernel: KernelObject, wanted: Wanted, progress: Callable[[int], None]) -> Facts:
+def read_facts(kernel: KernelObject, wanted: Wanted, progress: Callable[[str], None]) -> Facts:
     """Read the units of KVM; facts.units stays empty when there are none."""
     facts = Facts(kernel.machine)
     for name, unit in kernel.units(progress):

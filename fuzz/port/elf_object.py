@@ -11,6 +11,7 @@ from __future__ import annotations
 import posixpath
 import re
 import struct
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -42,6 +43,7 @@ _WHERE_FROM: Final = (
 )
 # DWARF: the few codes that finding a name needs.
 _AT_NAME: Final = 0x03
+_UNIT_BEGINS: Final = b"\x11\x01\x25"
 _FIXED: Final = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, 0x17: 0, 0x0E: 0, 0x1F: 0, 0x19: 0}
 _OFFSETS: Final = (0x17, 0x0E, 0x1F)  # sec_offset, strp, line_strp: as wide as the unit's offsets
 
@@ -58,7 +60,7 @@ class KernelObject:
         head = file.read(0x206)
         _refuse_other_kinds(path, head)
         try:
-            self.elf = ELFFile(file)
+            self.elf = _opened(file)
         except ELFError as error:
             raise ObjectError(f"{path}: a broken ELF file ({error}), copy it anew") from error
         kind = self.elf["e_machine"]
@@ -78,6 +80,8 @@ class KernelObject:
                 "objcopy --decompress-debug-sections on it"
             ) from error
         self._tables: dict[int, Any] = {}  # section -> its relocations
+        self._tables_of_layouts: list[int] = []
+        self._abbrev: bytes = self.dwarf.debug_abbrev_sec.stream.getvalue()
         if self.elf["e_type"] == "ET_REL":
             for section in self.elf.iter_sections("SHT_RELA"):
                 self._tables[section["sh_info"]] = section
@@ -121,13 +125,15 @@ class KernelObject:
                 )
             yield offset, values[info >> 32] + addend, self._widths[kind]
 
-    def units(self, progress: Callable[[int], None]) -> Iterator[tuple[str, Any]]:
+    def units(self, progress: Callable[[str], None]) -> Iterator[tuple[str, Any]]:
         """The units of KVM, by their names from the kernel's top folder, as pyelftools' CUs.
 
         A unit that is only mentioned, as split DWARF does, raises ObjectError.
         """
-        for number, unit in enumerate(self.dwarf.iter_CUs()):
-            progress(number)
+        units = list(self.dwarf.iter_CUs())
+        self._tables_of_layouts = sorted({unit["debug_abbrev_offset"] for unit in units})
+        for number, unit in enumerate(units):
+            progress(f"{number} of {len(units)} units")
             name = self._name(unit)
             if not KVM_FOLDERS.search(name):
                 continue
@@ -149,17 +155,23 @@ class KernelObject:
     def _quick_name(self, unit: Any) -> bytes | None:
         """A unit's name from its first entry; None when that is not written the usual way."""
         info = self.dwarf.debug_info_sec.stream.getbuffer()
-        abbrev = self.dwarf.debug_abbrev_sec.stream.getbuffer()
-        code, at = read_uleb(info, unit.cu_die_offset)
-        first, where = read_uleb(abbrev, unit["debug_abbrev_offset"])
-        if first != code:
+        start = unit.cu_die_offset
+        _, at = read_uleb(info, start)
+        # How the first entry is laid out: its code, then that it is a unit that has children and
+        # begins with who produced it.  Reading the whole table costs milliseconds for each unit.
+        abbrev = self._abbrev
+        layout = bytes(info[start:at]) + _UNIT_BEGINS
+        table = unit["debug_abbrev_offset"]
+        after = bisect_right(self._tables_of_layouts, table)
+        end = [*self._tables_of_layouts[after : after + 1], len(abbrev)][0]
+        where = abbrev.find(layout, table, end)
+        if where < 0:
             return None
-        _, where = read_uleb(abbrev, where)
-        where += 1
+        where += len(layout) - 1
         size = unit.structs.dwarf_format // 8
         while True:
-            attribute, where = read_uleb(abbrev, where)
-            form, where = read_uleb(abbrev, where)
+            attribute, form = abbrev[where : where + 2]  # these are all below 128
+            where += 2
             if attribute == 0:
                 return b""
             if attribute == _AT_NAME:
@@ -180,6 +192,11 @@ class KernelObject:
         offset = int.from_bytes(info[at : at + size], "little")
         text = section.stream.getbuffer()
         return bytes(text[offset : _end(text, offset)])
+
+
+def _opened(file: BinaryIO) -> Any:
+    """Untyped: the annotations of pyelftools know less of its classes than it does."""
+    return ELFFile(file)
 
 
 def _refuse_other_kinds(path: Path, head: bytes) -> None:

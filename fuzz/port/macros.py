@@ -37,12 +37,10 @@ class Macros:
             names = None if head[2] is None else tuple(p.strip() for p in head[2].split(","))
             self.known[head[1]] = (names, head[3] or "")
 
-    def value(self, name: str) -> int | None:
-        """What a macro comes to; None when it does not exist or is no number."""
-        if name not in self.known or self.known[name][0] is not None:
-            return None
+    def value(self, text: str) -> int | None:
+        """What a macro, or an expression of several, comes to; None when it is no number."""
         try:
-            return _evaluate(self._expand(self.known[name][1], 0))
+            return _evaluate(self._expand(text, 0))
         except _NoValueError:
             return None
 
@@ -104,7 +102,8 @@ def _put_in(body: str, arguments: dict[str, str]) -> str:
     """The body of a macro with its arguments, also pasted ones (``x##UL``)."""
     pasted = re.sub(r"\s*##\s*", "\0", body)
     for name, argument in arguments.items():
-        pasted = re.sub(rf"\b{re.escape(name)}\b", lambda _, a=argument: a.strip(), pasted)
+        text = argument.strip().replace("\", r"\")
+        pasted = re.sub(rf"{re.escape(name)}", text, pasted)
     return pasted.replace("\0", "")
 
 

@@ -94,7 +94,7 @@ def _answer(places: tuple[Place, ...], reader: _Reader) -> tuple[str, str]:
     if reader.described and not reader.elsewhere:
         return UNKNOWN, f"{GMEM_ONLY} was inlined into this file, but no record says where"
     if not any(place.inlines for place in places):
-        return UNKNOWN, "no function inlined into the loop was recorded, so none can be missed"
+        return UNKNOWN, "the compiler recorded nothing that it inlined into the loop"
     return NO, (
         f"none of {count} has or calls {HAS_GMEM} or {GMEM_ONLY}; a test of slot->flags without "
         "these two would not be seen"

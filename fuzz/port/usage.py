@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _HEAD: Final = re.compile(r"^(?:static |inline )*[a-z][\w ]*[ *](\w+)\(")
+_WORD: Final = re.compile(r"\w+")
 # Where to look first: the files that a patch to KVM's common code changes.
 _FIRST: Final = ("kvm_main.c", "guest_memfd.c", "pfncache.c", "fault_x86.c", "mmu_zap.c", "vcpu.c")
 # How the port calls a pointer to each structure.
@@ -25,11 +26,12 @@ HOLDERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One function of the port: where it stands, and its text."""
+    """One function of the port: where it stands, its text, and the words in it."""
 
     file: str
     name: str
     text: str
+    words: frozenset[str]
 
     def __str__(self) -> str:
         return f"{self.file}:{self.name}"
@@ -45,22 +47,30 @@ class Usage:
 
     def of_name(self, name: str) -> str:
         """The first function that mentions a constant; empty when none does."""
-        return self._first(re.compile(rf"\b{name}\b"))
+        return self._first(re.compile(rf"\b{name}\b"), name)
 
     def of_member(self, struct: str, member: str) -> str:
         """The first function that uses a member of a structure."""
+        holder, arrow, name = member.rpartition("->")
+        if arrow:  # what stands for it in another structure
+            return self._first(re.compile(rf"\b{holder}->{name}\b"), name)
         holder = HOLDERS[struct]
-        access = re.compile(rf"\b(?:{holder})(?:->|\.){member}\b|\.{member} =|&\w+->{member}\b")
-        return self._first(access, struct)
+        access = rf"\b(?:{holder})(?:->|\.){member}\b|\.{member} =|&\w+->{member}\b"
+        return self._first(re.compile(access), member, struct)
 
     def of_function(self, name: str) -> str:
         """Where the port's function of this name is; empty when it has none."""
         return next((str(body) for body in self._bodies if body.name == name), "")
 
-    def _first(self, pattern: re.Pattern[str], mentioning: str = "") -> str:
-        found = [body for body in self._bodies if pattern.search(body.text)]
-        named = [body for body in found if f"struct {mentioning} " in body.text]
-        return next((str(body) for body in [*(named if mentioning else []), *found]), "")
+    def _first(self, pattern: re.Pattern[str], word: str, mentioning: str = "") -> str:
+        """The first function with a match, if possible one that names this structure."""
+        found = (b for b in self._bodies if word in b.words and pattern.search(b.text))
+        first = None
+        for body in found:
+            if not mentioning or f"struct {mentioning} " in body.text:
+                return str(body)
+            first = first or body
+        return str(first or "")
 
 
 def _bodies(file: str, text: str) -> Iterator[Body]:
@@ -75,7 +85,8 @@ def _bodies(file: str, text: str) -> Iterator[Body]:
             continue
         lines.append(line)
         if line == "}":
-            yield Body(file, name, "\n".join(lines))
+            body = "\n".join(lines)
+            yield Body(file, name, body, frozenset(_WORD.findall(body)))
             name = ""
         elif line.endswith(";") and not any(part.startswith("{") for part in lines):
             name = ""  # a prototype

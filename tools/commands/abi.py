@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,11 +17,12 @@ from rich.table import Table
 
 from fuzz.port.abi import ABSENT, DIFFERS, SAME, Checked, Row, check_object
 from fuzz.port.build import model_sources
-
 from tools import exits
 from tools.commands.options import json_option
 
 SECONDS_SILENT: Final = 3.0  # so long without a word, then progress
+COLUMNS_IN_FILES: Final = 160  # so that a row is a line
+NAMES_SHOWN: Final = 4  # of things that the object does not show for one reason
 _STYLES: Final = {SAME: "", DIFFERS: "bold red", ABSENT: "dim"}
 
 
@@ -32,8 +34,8 @@ def abi(path: Path, everything: bool, as_json: bool) -> int:
     """Check a kernel's debug information against what the C port assumes.
 
     VMLINUX-OR-KO is a vmlinux, a kvm.ko or a .debug file with DWARF.  Constants, enumerators,
-    members of structures and functions are compared with the port's; which kernel of
-    `gmemdiff ops` profiles it looks like is told by named features; and whether its
+    members of structures and functions are compared with the port's.  It also says which of
+    the port's kernels this one looks like, by named features, and whether its
     kvm_handle_hva_range() passes over gmem-only slots.
 
     Exit code: 0 all as assumed, 1 something differs, 2 bad input, 5 nothing of KVM in it.
@@ -53,16 +55,16 @@ def abi(path: Path, everything: bool, as_json: bool) -> int:
     return exits.FINDING if checked.count(DIFFERS) else exits.CLEAN
 
 
-def _progress() -> Callable[[int], None]:
+def _progress() -> Callable[[str], None]:
     """Say how far it is when reading takes long: a vmlinux has thousands of units."""
     last = time.monotonic()
 
-    def progress(number: int) -> None:
+    def progress(how_far: str) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last > SECONDS_SILENT:
             last = now
-            click.echo(f"reading: unit {number}", err=True)
+            click.echo(f"reading: {how_far}", err=True)
 
     return progress
 
@@ -76,6 +78,7 @@ def _as_json(path: Path, checked: Checked) -> dict[str, Any]:
         "units": facts.units,
         "counts": {name: checked.count(name) for name in (SAME, DIFFERS, ABSENT)},
         "rows": [asdict(row) for row in checked.rows],
+        "kernels": checked.kernels,
         "features": [asdict(row) for row in checked.features],
         "skip": asdict(checked.skip),
     }
@@ -93,11 +96,17 @@ def _print(path: Path, checked: Checked, everything: bool) -> None:
     hint = "" if everything else "; --all shows each"
     click.echo(f"assumed:  {counts}{hint}")
     for reason, names in _absent(checked.rows).items():
-        shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        shown = ", ".join(names[:NAMES_SHOWN]) + (
+            f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+        )
         click.echo(f"absent:   {reason}: {shown}")
+    click.echo(f"kernel:   by its features like {' or '.join(checked.kernels) or 'none of ours'}")
     for feature in checked.features:
-        has = {True: "yes", False: "no", None: "cannot tell"}[feature.has]
-        click.echo(f"feature:  {feature.name}: {has} ({feature.sign})")
+        if feature.has is not None:
+            has = "yes" if feature.has else "no"
+            click.echo(f"feature:  {feature.name}: {has} ({feature.sign})")
+    hidden = [feature.name for feature in checked.features if feature.has is None]
+    click.echo(f"feature:  nothing in DWARF shows {', '.join(hidden)}")
     click.echo(f"skip:     {checked.skip.answer}: {checked.skip.reason}")
     for place in checked.skip.places:
         click.echo(f"  in      {place.address}, {place.line}; {place.inlines} other inlined")
@@ -114,7 +123,8 @@ def _print_rows(rows: list[Row]) -> None:
         shown.add_row(
             row.what, row.assumed, row.user, row.found, row.verdict, style=_STYLES[row.verdict]
         )
-    Console(highlight=False, markup=False).print(shown)
+    width = None if sys.stdout.isatty() else COLUMNS_IN_FILES
+    Console(highlight=False, markup=False, width=width).print(shown)
 
 
 def _absent(rows: tuple[Row, ...]) -> dict[str, list[str]]:
