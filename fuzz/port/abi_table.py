@@ -27,7 +27,10 @@ _LIST: Final = ("struct list_head",)
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A macro, or several with operators, and the value.  port: its name in reference/uapi.py and reference/c/uapi.h."""
+    """A macro, or several with operators, and the value.
+
+    port: its name in reference/uapi.py and reference/c/uapi.h.
+    """
 
     name: str
     port: str

@@ -102,8 +102,8 @@ def _put_in(body: str, arguments: dict[str, str]) -> str:
     """The body of a macro with its arguments, also pasted ones (``x##UL``)."""
     pasted = re.sub(r"\s*##\s*", "\0", body)
     for name, argument in arguments.items():
-        text = argument.strip().replace("\", r"\")
-        pasted = re.sub(rf"{re.escape(name)}", text, pasted)
+        text = argument.strip().replace("\\", r"\\")
+        pasted = re.sub(rf"\b{re.escape(name)}\b", text, pasted)
     return pasted.replace("\0", "")
 
 
