@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ ABSENT: Final = "not in the object"
 # What a broken file makes a reader of it raise, pyelftools and ours.
 _BROKEN: Final = (
     ELFError, ELFParseError, DWARFError, AssertionError, AttributeError, IndexError, KeyError,
-    OverflowError, RecursionError, TypeError, UnicodeError, ValueError,
+    MemoryError, OSError, OverflowError, RecursionError, TypeError, UnicodeError, ValueError,
+    struct.error,
 )  # fmt: skip
 
 
@@ -97,6 +99,8 @@ def check_object(
 def _broken_is_bad_input(path: Path) -> Iterator[None]:
     try:
         yield
+    except BrokenPipeError:  # of whoever read our progress
+        raise
     except _BROKEN as error:
         raise ObjectError(
             f"{path}: its debug information cannot be read ({type(error).__name__}: {error}), "
@@ -175,13 +179,15 @@ def _member(member: table.Member, facts: Facts, usage: Usage) -> Row:
     assumed = member.types[0]
     if member.offset is not None:
         assumed += f" at {member.offset}"
-    struct = facts.structs.get(member.struct)
-    if struct is None:
+    members = facts.structs.get(member.struct)
+    if members is None:
         return Row("member", what, assumed, user, f"no struct {member.struct}", ABSENT)
-    real = struct.get(member.name)
+    real = members.get(member.name)
     if real is None:
         if member.config:
-            return Row("member", what, assumed, user, f"built without {member.config}", ABSENT)
+            return Row(
+                "member", what, assumed, user, f"no such member, {member.config} brings it", ABSENT
+            )
         return Row("member", what, assumed, user, "no such member", DIFFERS)
     found = real.type
     if member.offset is not None:
@@ -217,6 +223,6 @@ def _features(facts: Facts) -> Iterator[FeatureRow]:
             there = sign.removesuffix("()") in facts.functions
             yield FeatureRow(name, there, sign if there else f"no {sign}")
         else:
-            struct, _, member = sign.partition(".")
-            there = member in facts.structs.get(struct, {})
+            owner, _, member = sign.partition(".")
+            there = member in facts.structs.get(owner, {})
             yield FeatureRow(name, there, sign if there else f"no {sign}")

@@ -88,7 +88,7 @@ class KernelObject:
             for name in _SECTIONS:
                 section = getattr(self.dwarf, f"{name}_sec")
                 if section is not None:
-                    self._apply(section.name, section.stream.getbuffer())
+                    self.apply(self.elf.get_section_index(section.name), section.stream.getbuffer())
 
     def _refuse_without_dwarf(self) -> None:
         section = self.elf.get_section_by_name
@@ -102,13 +102,8 @@ class KernelObject:
         has = "only BTF, which has types but no functions" if section(".BTF") else "no DWARF"
         raise ObjectError(f"{self.path}: {has}, {_WHERE_FROM}")
 
-    def _apply(self, name: str, data: memoryview) -> None:
-        """Apply the relocations of one section, in place."""
-        for offset, value, width in self.relocations(self.elf.get_section_index(name)):
-            struct.pack_into(width, data, offset, value & ((1 << 8 * struct.calcsize(width)) - 1))
-
-    def relocations(self, section: int) -> Iterator[tuple[int, int, str]]:
-        """Of the section with this number: offset, value, and how wide it is."""
+    def apply(self, section: int, data: memoryview | bytearray) -> None:
+        """Apply the relocations of the section with this number to what it holds."""
         table = self._tables.get(section)
         if table is None:
             return
@@ -123,7 +118,9 @@ class KernelObject:
                     f"{self.path}: relocation {kind} in section {section} is unknown, link the "
                     "object first"
                 )
-            yield offset, values[info >> 32] + addend, self._widths[kind]
+            width = self._widths[kind]
+            mask = (1 << 8 * struct.calcsize(width)) - 1
+            struct.pack_into(width, data, offset, (values[info >> 32] + addend) & mask)
 
     def units(self, progress: Callable[[str], None]) -> Iterator[tuple[str, Any]]:
         """The units of KVM, by their names from the kernel's top folder, as pyelftools' CUs.

@@ -6,7 +6,6 @@ that several units share; each list is read once.
 
 from __future__ import annotations
 
-import struct
 from typing import Any, Final
 
 from fuzz.port.dwarf_facts import Facts
@@ -42,8 +41,7 @@ class _Section:
         data = bytearray(section.data())
         for number, candidate in enumerate(kernel.elf.iter_sections()):
             if candidate.header == section.header:
-                for offset, value, width in kernel.relocations(number):
-                    struct.pack_into(width, data, offset, value)
+                kernel.apply(number, data)
         self._data = memoryview(data)
         self._texts = kernel.dwarf.debug_str_sec.stream.getbuffer()
         self._macros = macros

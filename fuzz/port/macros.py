@@ -101,9 +101,7 @@ def _arguments(text: str, at: int) -> tuple[list[str], int]:
 def _put_in(body: str, arguments: dict[str, str]) -> str:
     """The body of a macro with its arguments, also pasted ones (``x##UL``)."""
     pasted = re.sub(r"\s*##\s*", "\0", body)
-    for name, argument in arguments.items():
-        text = argument.strip().replace("\\", r"\\")
-        pasted = re.sub(rf"\b{re.escape(name)}\b", text, pasted)
+    pasted = re.sub(r"\w+", lambda word: arguments.get(word[0], word[0]).strip(), pasted)
     return pasted.replace("\0", "")
 
 

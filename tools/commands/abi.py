@@ -132,5 +132,5 @@ def _absent(rows: tuple[Row, ...]) -> dict[str, list[str]]:
     reasons: dict[str, list[str]] = {}
     for row in rows:
         if row.verdict == ABSENT:
-            reasons.setdefault(f"{ABSENT}: {row.found}", []).append(row.what)
+            reasons.setdefault(row.found, []).append(row.what)
     return reasons
