@@ -132,7 +132,9 @@ class _Reader:
             here, within = place, inside
             if child.tag == "DW_TAG_inlined_subroutine":
                 name = name_of(child)
-                if name in LOOPS:
+                if name in LOOPS and place is not None:
+                    within = ""  # an older kernel's wrapper of the same name around the loop
+                elif name in LOOPS:
                     here, within = Place(name_of(top), *self._where(top, child)), ""
                     yield here
                 elif name in (HAS_GMEM, GMEM_ONLY):

@@ -89,3 +89,18 @@ def test_a_file_without_the_loop_cannot_tell(tmp_path: Path) -> None:
     skip = skip_of(tmp_path, "void kvm_get_kvm(void) {}\n")
     assert skip.answer == "cannot tell"
     assert "nowhere" in skip.reason
+
+
+def test_an_older_kernels_wrapper_around_the_loop_is_not_a_copy_of_its_own(tmp_path: Path) -> None:
+    text = kvm_main(SKIP).replace("kvm_handle_hva_range(", "__kvm_handle_hva_range(")
+    wrapper = (
+        "static inline __attribute__((always_inline)) bool\n"
+        "kvm_handle_hva_range(struct kvm *kvm, struct kvm_mmu_notifier_range *range)\n"
+        "{\n\treturn __kvm_handle_hva_range(kvm, range);\n}\n"
+    )
+    young = "bool kvm_mmu_notifier_test_young("
+    text = text.replace(young, wrapper + young)
+    text = text.replace("return !__kvm_handle_hva_range", "return !kvm_handle_hva_range")
+    skip = skip_of(tmp_path, text)
+    assert skip.answer == "yes"
+    assert len(skip.places) == 2
