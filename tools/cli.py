@@ -73,8 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return exits.BAD_INPUT
-    except (ProgramError, OverlayError, FindingError, CampaignError, AcceptError,
-            ObjectError) as error:
+    except (
+        ProgramError,
+        OverlayError,
+        FindingError,
+        CampaignError,
+        AcceptError,
+        ObjectError,
+    ) as error:
         print(error, file=sys.stderr)
         return exits.BAD_INPUT
     except (click.Abort, KeyboardInterrupt):

@@ -90,7 +90,7 @@ def check_object(
         if not facts.units:
             return None
         macros = read_macros(kernel, facts)
-        skip = find_skip(facts, kernel.dwarf)
+        skip = find_skip(facts, kernel)
         rows = tuple(_rows(facts, macros, Usage(sources)))
         return Checked(facts, rows, tuple(_features(facts)), skip)
 
@@ -144,7 +144,7 @@ def _constant(constant: table.Constant, facts: Facts, macros: Macros | None, usa
         length = facts.locals[array].rpartition("[")[2].rstrip("]")
         found, same = f"{length}, the length of {array}", length == str(constant.value)
     else:
-        why = "no such macro" if macros else "macros need -g3"
+        why = "no such macro" if macros else "macros need gcc -g3"
         return Row("constant", constant.name, _number(constant.value), user, why, ABSENT)
     verdict = SAME if same else DIFFERS
     return Row("constant", constant.name, _number(constant.value), user, found, verdict)

@@ -122,6 +122,21 @@ class KernelObject:
             mask = (1 << 8 * struct.calcsize(width)) - 1
             struct.pack_into(width, data, offset, (values[info >> 32] + addend) & mask)
 
+    def code_of(self, function: str) -> bytes:
+        """The instructions of a function, by its symbol; empty when they are not in the file."""
+        table = self.elf.get_section_by_name(".symtab")
+        for symbol in (table.get_symbol_by_name(function) or ()) if table else ():
+            where = symbol["st_shndx"]
+            if not isinstance(where, int) or not symbol["st_size"]:
+                continue
+            section = self.elf.get_section(where)
+            if section["sh_type"] == "SHT_NOBITS":
+                continue
+            start = symbol["st_value"] - section["sh_addr"]
+            code: bytes = section.data()[start : start + symbol["st_size"]]
+            return code
+        return b""
+
     def units(self, progress: Callable[[str], None]) -> Iterator[tuple[str, Any]]:
         """The units of KVM, by their names from the kernel's top folder, as pyelftools' CUs.
 

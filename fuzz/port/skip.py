@@ -3,7 +3,8 @@
 A real kernel has no function of that name: it is always inlined, so this looks at every place
 where DWARF says that its code ended up, and asks what was inlined into it, or is called from it,
 there.  The two predicates are one-line functions; when a compiler joins their tests into one
-(``(flags & mask) == mask``), the record of the second disappears, and only its description stays.
+(``(flags & mask) == mask``), the record of the second disappears.  gcc keeps a description of it;
+clang keeps nothing, but then the mask of both flags stands in the code as a number.
 
 There is no disassembler here.  iced-x86 knows x86 alone and capstone is no Python; neither would
 see more than what the records say, unless a patch tests slot->flags without the helpers, and then
@@ -17,6 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fuzz.port.dwarf_facts import Facts, has_code, name_of, number_of, origin_of
+from fuzz.port.elf_object import KernelObject
+from reference.uapi import KVM_MEM_GUEST_MEMFD, KVM_MEMSLOT_GMEM_ONLY
 
 LOOPS: Final = ("kvm_handle_hva_range", "__kvm_handle_hva_range")
 HAS_GMEM: Final = "kvm_slot_has_gmem"
@@ -24,6 +27,8 @@ GMEM_ONLY: Final = "kvm_memslot_is_gmem_only"
 YES: Final = "yes"
 NO: Final = "no"
 UNKNOWN: Final = "cannot tell"
+_BOTH: Final = KVM_MEM_GUEST_MEMFD | KVM_MEMSLOT_GMEM_ONLY
+_MASK: Final = _BOTH.to_bytes(4, "little")  # as x86 has it in an instruction; arm64 splits it
 _CALLS: Final = ("DW_TAG_call_site", "DW_TAG_GNU_call_site")
 
 
@@ -65,29 +70,32 @@ class Skip:
     places: tuple[Place, ...] = ()
 
 
-def find_skip(facts: Facts, dwarf: Any) -> Skip:
+def find_skip(facts: Facts, kernel: KernelObject) -> Skip:
     """Look for the skip in the unit with the notifiers."""
     if facts.notifier is None:
         return Skip(UNKNOWN, "virt/kvm/kvm_main.c is not in this object")
-    reader = _Reader(facts.notifier, dwarf)
+    reader = _Reader(facts.notifier, kernel.dwarf)
     places = tuple(reader.places())
     if not places:
         return Skip(UNKNOWN, "the code of kvm_handle_hva_range is nowhere in the records")
-    return Skip(*_answer(places, reader), places)
+    return Skip(*_answer(places, reader, kernel), places)
 
 
-def _answer(places: tuple[Place, ...], reader: _Reader) -> tuple[str, str]:
+def _answer(places: tuple[Place, ...], reader: _Reader, kernel: KernelObject) -> tuple[str, str]:
     count = f"{len(places)} cop{'y' if len(places) == 1 else 'ies'} of the loop"
     only = [place for place in places if GMEM_ONLY in place.names]
     joined = [place for place in places if HAS_GMEM in place.names and place not in only]
     if only or joined:
         merged = reader.described and not reader.elsewhere
-        if joined and not only and not merged:
+        sure = [place for place in places if place in only or (merged and place in joined)]
+        masked = [p for p in joined if p not in sure and _MASK in kernel.code_of(p.function)]
+        if not sure and not masked:
             return UNKNOWN, f"the loop asks {HAS_GMEM}, and nothing shows {GMEM_ONLY}"
-        sure = [*only, *(joined if only or merged else [])]
-        reason = f"{len(sure)} of {count} test it"
+        reason = f"{len(sure) + len(masked)} of {count} test it"
         if joined:
             reason += f"; {GMEM_ONLY} left no code of its own, its test is joined with {HAS_GMEM}'s"
+        if masked:
+            reason += f" (the code has the number {_BOTH:#x}, both flags)"
         return YES, reason
     if any(place.uses for place in places):
         return UNKNOWN, "a predicate is used within another function that the loop calls"

@@ -71,7 +71,7 @@ def test_without_macro_information_each_constant_says_so(
 ) -> None:
     rows = checked(compiled(tmp_path, kvm_main()), capsys, exits.CLEAN)["by name"]
     assert rows["KVM_MEMSLOT_GMEM_ONLY"]["verdict"] == ABSENT
-    assert rows["KVM_MEMSLOT_GMEM_ONLY"]["found"] == "macros need -g3"
+    assert rows["KVM_MEMSLOT_GMEM_ONLY"]["found"] == "macros need gcc -g3"
 
 
 @pytest.mark.parametrize(
