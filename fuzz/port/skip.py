@@ -8,7 +8,8 @@ clang keeps nothing, but then the mask of both flags stands in the code as a num
 
 There is no disassembler here.  iced-x86 knows x86 alone and capstone is no Python; neither would
 see more than what the records say, unless a patch tests slot->flags without the helpers, and then
-the bit may be tested as a byte, a shift or a mask.  Such a patch is told as "no", with that caveat.
+the bit may be tested as a byte, a shift or a mask.  Such a patch is told as "no", with that caveat,
+unless the mask of both flags shows in the code.
 """
 
 from __future__ import annotations
@@ -98,11 +99,16 @@ def _answer(places: tuple[Place, ...], reader: _Reader, kernel: KernelObject) ->
             reason += f" (the code has the number {_BOTH:#x}, both flags)"
         return YES, reason
     if any(place.uses for place in places):
-        return UNKNOWN, "a predicate is used within another function that the loop calls"
+        return UNKNOWN, "a predicate is asked beside the loop, or in a function that it calls"
     if reader.described and not reader.elsewhere:
         return UNKNOWN, f"{GMEM_ONLY} was inlined into this file, but no record says where"
     if not any(place.inlines for place in places):
         return UNKNOWN, "the compiler recorded nothing that it inlined into the loop"
+    if any(_MASK in kernel.code_of(place.function) for place in places):
+        return (
+            UNKNOWN,
+            f"neither is recorded, but the code has {_BOTH:#x}, both flags in one number",
+        )
     return NO, (
         f"none of {count} has or calls {HAS_GMEM} or {GMEM_ONLY}; a test of slot->flags without "
         "these two would not be seen"
@@ -119,6 +125,7 @@ class _Reader:
         self._unit = unit
         self._dwarf = dwarf
         self._files = _file_names(dwarf.line_program_for_CU(unit))
+        self._stray: list[Use] = []  # calls in the function at hand, outside the loop
         self.described = False
         self.elsewhere = False
 
@@ -132,8 +139,11 @@ class _Reader:
                 place = None
                 if name in LOOPS:
                     place = Place(name, self._address(die, die), self._declared(die))
-                    yield place
-                yield from self._walk(die, die, place, "")
+                self._stray = []
+                here = [*([place] if place else []), *self._walk(die, die, place, "")]
+                for found in here:  # clang notes calls at the function, not at the loop in it
+                    found.uses += self._stray
+                yield from here
 
     def _walk(self, top: Any, die: Any, place: Place | None, inside: str) -> Iterator[Place]:
         for child in die.iter_children():
@@ -161,6 +171,8 @@ class _Reader:
     def _use(self, top: Any, die: Any, name: str, place: Place | None, inside: str) -> None:
         if place is None:
             self.elsewhere |= name == GMEM_ONLY
+            if die.tag in _CALLS:
+                self._stray.append(Use(name, *self._where(top, die), name_of(top)))
         else:
             place.uses.append(Use(name, *self._where(top, die), inside))
 

@@ -164,6 +164,8 @@ def compiled(
         compiler = find_compiler()
     except NoCompilerError as error:
         pytest.skip(str(error))
+    if "-g3" in flags and compiler.covers:
+        pytest.skip("clang writes no macros in a form that is read here")
     source = folder / name
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_text(text, encoding="utf-8")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
 
 from fuzz.port.abi import check_object
 from fuzz.port.build import model_sources
+from fuzz.port.compiler import find_compiler
 from fuzz.port.skip import Skip
 from tests.unit.kernel_objects import SKIP, compiled, kvm_main
 
@@ -65,10 +67,12 @@ def test_predicates_used_outside_the_loop_are_not_the_skip(tmp_path: Path) -> No
 def test_a_predicate_that_is_called_and_not_inlined_is_seen(tmp_path: Path) -> None:
     text = kvm_main(SKIP).replace("static inline bool kvm_", "__attribute__((noinline)) bool kvm_")
     skip = skip_of(tmp_path, text)
-    assert skip.answer == "yes"
+    # clang does not say whether the call is of the loop or of the function around it
+    assert skip.answer == ("cannot tell" if find_compiler().covers else "yes")
     assert {use.name for use in skip.places[0].uses} == {
-        "kvm_slot_has_gmem", "kvm_memslot_is_gmem_only",
-    }  # fmt: skip
+        "kvm_slot_has_gmem",
+        "kvm_memslot_is_gmem_only",
+    }
 
 
 def test_a_loop_that_is_a_function_of_its_own_is_found(tmp_path: Path) -> None:
@@ -104,3 +108,10 @@ def test_an_older_kernels_wrapper_around_the_loop_is_not_a_copy_of_its_own(tmp_p
     skip = skip_of(tmp_path, text)
     assert skip.answer == "yes"
     assert len(skip.places) == 2
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="arm64 splits the number")
+def test_both_flags_tested_without_the_predicates_are_not_told_as_no(tmp_path: Path) -> None:
+    skip = skip_of(tmp_path, kvm_main("if ((slot->flags & 0x20004) == 0x20004) continue;"))
+    assert skip.answer == "cannot tell"
+    assert "0x20004" in skip.reason
