@@ -34,7 +34,7 @@ PACKAGES: Final = (
     ("hypothesis", "hypothesis", "property tests"),
     ("pytest", "pytest", "tests and *.prog files as tests"),
     ("atheris", "atheris", "campaigns"),
-    ("elftools", "pyelftools", "nothing yet; the C port will need it"),
+    ("elftools", "pyelftools", "gmemdiff abi"),
 )
 PROGRAMS: Final = (
     ("clang", "nothing yet; the C port will need it or gcc"),
