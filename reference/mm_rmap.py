@@ -38,7 +38,11 @@ EXIT_QUIET = WantQuiet("exit_mmap.last_user")
 
 
 def pages_mapping(kvm: Kvm, frame: Frame) -> list[int]:
-    """HVA pages whose PTE holds this frame (rmap_walk(), mm/rmap.c)."""
+    """HVA pages whose PTE holds this frame now (rmap_walk(), mm/rmap.c).
+
+    A walk goes on until there is none: a mapping that mremap() moves meanwhile is met at its new
+    place, because the copy of its VMA stands behind the original (copy_vma(), mm/vma.c).
+    """
     return sorted(page for page, pte in kvm.mm.ptes.items() if pte.frame is frame)
 
 
@@ -71,9 +75,11 @@ def unmap_mapping_folio(kvm: Kvm, inode: GmemInode, frame: Frame, index: int) ->
         and vma.pgoff <= index < vma.pgoff + vma.end - vma.start
     ]
     # A VMA taken out of the tree meanwhile may still have its PTE: it is found by the page.
-    pages += [page for page in kvm.pages_mapping(frame) if page not in pages]
     for page in pages:
         if (yield from kvm.unmap_one(page, frame, None)):
+            put_page(kvm, frame)
+    while left := kvm.pages_mapping(frame):
+        if (yield from kvm.unmap_one(left[0], frame, None)):
             put_page(kvm, frame)
 
 
@@ -96,10 +102,10 @@ def migrate_page(kvm: Kvm, page: int) -> Steps[int]:
     yield WantLock(frame.lock, "migrate_folio_unmap.folio_lock")
     frame.lock.lock()
     moved: list[tuple[int, bool]] = []
-    for one in kvm.pages_mapping(frame):
+    while mapping := kvm.pages_mapping(frame):
         entry = Entry("migration", frame=frame)
-        if (yield from kvm.unmap_one(one, frame, entry)):
-            moved.append((one, entry.writable))
+        if (yield from kvm.unmap_one(mapping[0], frame, entry)):
+            moved.append((mapping[0], entry.writable))
     yield "move_to_new_folio.copy"
     result = -EAGAIN
     target = frame
@@ -231,8 +237,8 @@ def memory_failure(kvm: Kvm, frame: Frame) -> Steps[int]:
         frame.lock.unlock()
         return -EBUSY
     frame.poisoned = True
-    for page in kvm.pages_mapping(frame):
-        if (yield from kvm.unmap_one(page, frame, Entry("poison"))):
+    while mapping := kvm.pages_mapping(frame):
+        if (yield from kvm.unmap_one(mapping[0], frame, Entry("poison"))):
             put_page(kvm, frame)
     result = 0
     if frame.inode is not None:

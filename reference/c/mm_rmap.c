@@ -13,7 +13,7 @@ struct moved_pte {
 	bool writable;
 };
 
-static void remove_migration_ptes(struct kvm *kvm, const struct moved_pte *moved, u32 nr_moved,
+static void remove_migration_ptes(struct kvm *kvm, const struct vec *moved,
 				  struct frame *frame, struct frame *target);
 static s64 hold_and_fail(struct kvm *kvm, struct frame *frame);
 
@@ -26,7 +26,11 @@ static struct entry *new_entry(enum entry_kind kind, struct frame *frame)
 	return entry;
 }
 
-/* HVA pages whose PTE holds this frame, ascending (rmap_walk(), mm/rmap.c). */
+/*
+ * HVA pages whose PTE holds this frame now, ascending (rmap_walk(), mm/rmap.c).  A walk goes on
+ * until there is none: a mapping that mremap() moves meanwhile is met at its new place, because
+ * the copy of its VMA stands behind the original (copy_vma(), mm/vma.c).
+ */
 struct keys pages_mapping(struct kvm *kvm, struct frame *frame)
 {
 	const struct map *ptes = &kvm->mm.ptes;
@@ -81,9 +85,9 @@ bool unmap_one(struct kvm *kvm, s64 page, struct frame *frame, struct entry *ent
 void unmap_mapping_folio(struct kvm *kvm, struct gmem_inode *inode, struct frame *frame, s64 index)
 {
 	const struct vec *vmas = &kvm->mm.vmas;
-	struct keys mapping = pages_mapping(kvm, frame);
-	s64 *pages = arena_alloc((vmas->n + mapping.n) * sizeof(*pages));
-	u32 covering, n = 0;
+	s64 *pages = arena_alloc((vmas->n + 1) * sizeof(*pages));
+	struct keys left;
+	u32 n = 0;
 
 	for (u32 i = 0; i < vmas->n; i++) {
 		const struct vma *vma = vmas->items[i];
@@ -92,18 +96,12 @@ void unmap_mapping_folio(struct kvm *kvm, struct gmem_inode *inode, struct frame
 		    index < vma->pgoff + vma->end - vma->start)
 			pages[n++] = vma->start + index - vma->pgoff;
 	}
-	/* A VMA taken out of the tree meanwhile may still have its PTE: it is found by the page. */
-	covering = n;
-	for (u32 i = 0; i < mapping.n; i++) {
-		u32 at = 0;
-
-		while (at < covering && pages[at] != mapping.key[i])
-			at++;
-		if (at == covering)
-			pages[n++] = mapping.key[i];
-	}
 	for (u32 i = 0; i < n; i++)
 		if (unmap_one(kvm, pages[i], frame, NULL))
+			put_page(kvm, frame);
+	/* A VMA taken out of the tree meanwhile may still have its PTE: it is found by the page. */
+	while ((left = pages_mapping(kvm, frame)).n)
+		if (unmap_one(kvm, left.key[0], frame, NULL))
 			put_page(kvm, frame);
 }
 
@@ -115,11 +113,11 @@ void unmap_mapping_folio(struct kvm *kvm, struct gmem_inode *inode, struct frame
  */
 s64 migrate_page(struct kvm *kvm, s64 page)
 {
-	struct moved_pte *moved;
+	struct vec moved = { 0 }; /* struct moved_pte */
+	struct moved_pte *one;
 	struct frame *frame, *target, *new;
 	struct keys mapping;
 	struct pte *pte;
-	u32 nr_moved = 0;
 	s64 result;
 
 	STEP("migrate_pages.isolate");
@@ -133,20 +131,21 @@ s64 migrate_page(struct kvm *kvm, s64 page)
 		return -EBUSY;
 	frame->refs++;
 	mutex_lock(&frame->lock, "migrate_folio_unmap.folio_lock");
-	mapping = pages_mapping(kvm, frame);
-	moved = arena_alloc(mapping.n * sizeof(*moved));
-	for (u32 i = 0; i < mapping.n; i++) {
+	while ((mapping = pages_mapping(kvm, frame)).n) {
 		struct entry *entry = new_entry(ENTRY_MIGRATION, frame);
 
-		if (unmap_one(kvm, mapping.key[i], frame, entry))
-			moved[nr_moved++] = (struct moved_pte){ mapping.key[i], entry->writable };
+		if (!unmap_one(kvm, mapping.key[0], frame, entry))
+			continue;
+		one = new_object(struct moved_pte);
+		*one = (struct moved_pte){ mapping.key[0], entry->writable };
+		vec_push(&moved, one);
 	}
 	STEP("move_to_new_folio.copy");
 	result = -EAGAIN;
 	target = frame;
 	if (!frame->anon) {
 		result = -EOPNOTSUPP; /* kvm_gmem_migrate_folio() is not even asked */
-	} else if (frame->refs == 1 + (s64)nr_moved) {
+	} else if (frame->refs == 1 + (s64)moved.n) {
 		new = alloc_page(kvm);
 		result = -ENOMEM;
 		if (new) {
@@ -157,18 +156,19 @@ s64 migrate_page(struct kvm *kvm, s64 page)
 			result = 0;
 		}
 	}
-	remove_migration_ptes(kvm, moved, nr_moved, frame, target);
+	remove_migration_ptes(kvm, &moved, frame, target);
 	mutex_unlock(&frame->lock);
 	put_page(kvm, frame);
 	return result;
 }
 
 /* remove_migration_ptes(), mm/migrate.c: PTEs come back, with no notifier. */
-static void remove_migration_ptes(struct kvm *kvm, const struct moved_pte *moved, u32 nr_moved,
+static void remove_migration_ptes(struct kvm *kvm, const struct vec *moved,
 				  struct frame *frame, struct frame *target)
 {
-	for (u32 i = 0; i < nr_moved; i++) {
-		s64 page = moved[i].page;
+	for (u32 i = 0; i < moved->n; i++) {
+		const struct moved_pte *one = moved->items[i];
+		s64 page = one->page;
 		struct entry *entry = map_get(&kvm->mm.entries, page);
 		struct vma *vma = find_vma(kvm, page);
 
@@ -179,7 +179,7 @@ static void remove_migration_ptes(struct kvm *kvm, const struct moved_pte *moved
 
 				if (target != frame && target->mapcount > 0)
 					target->refs++;
-				set_pte(kvm, page, target, moved[i].writable && vma_may_write(vma));
+				set_pte(kvm, page, target, one->writable && vma_may_write(vma));
 				pte = map_get(&kvm->mm.ptes, page);
 				pte->unreadable = !vma->prot;
 				if (target != frame)
@@ -302,9 +302,8 @@ s64 memory_failure(struct kvm *kvm, struct frame *frame)
 		goto out_unlock;
 	}
 	frame->poisoned = true;
-	mapping = pages_mapping(kvm, frame);
-	for (u32 i = 0; i < mapping.n; i++)
-		if (unmap_one(kvm, mapping.key[i], frame, new_entry(ENTRY_POISON, NULL)))
+	while ((mapping = pages_mapping(kvm, frame)).n)
+		if (unmap_one(kvm, mapping.key[0], frame, new_entry(ENTRY_POISON, NULL)))
 			put_page(kvm, frame);
 	if (frame->inode) {
 		result = kvm_gmem_error_folio(kvm, frame->inode, frame);
