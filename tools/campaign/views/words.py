@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from fuzz.overlay import PATCH_SUFFIX
 from fuzz.report import benefit_text
 from tools.campaign.layout import Layout
 from tools.campaign.settings import Settings
@@ -85,8 +86,7 @@ def summary(s: Snapshot, executions: int | None = None) -> list[str]:
     lines += [
         f"fuzzed:     {duration(s.run_time)} in all, {s.executions} executions, {s.steps} steps "
         "on both sides",
-        f"coverage:   {s.lines} of {s.lines_total} blocks of model code, {s.pairs} pairs of steps, "
-        f"{s.windows} windows entered; {s.corpus} programs in the corpus",
+        _coverage(s),
         f"hits:       {s.hits} programs with a broken rule or a difference, "
         f"{s.inconclusive} inconclusive",
         (benefit_text(dict(s.benefit)) or "benefit: none").replace(": ", ":    ", 1),
@@ -103,6 +103,15 @@ def summary(s: Snapshot, executions: int | None = None) -> list[str]:
     if s.quarantined:
         lines.append(f"quarantine: {_count(s.quarantined, 'file')} not used: {layout.quarantine}")
     return [*lines, *_findings(s), *_ahead(s)]
+
+
+def _coverage(s: Snapshot) -> str:
+    if s.settings.patched.endswith(PATCH_SUFFIX):  # nothing of it is run in Python
+        return f"corpus:     {s.corpus} programs"
+    return (
+        f"coverage:   {s.lines} of {s.lines_total} blocks of model code, {s.pairs} pairs of steps, "
+        f"{s.windows} windows entered; {s.corpus} programs in the corpus"
+    )
 
 
 def _findings(s: Snapshot) -> list[str]:
