@@ -18,8 +18,8 @@ from fuzz.port import library
 from fuzz.port.build import Options, build_program, model_sources
 from fuzz.port.encode import BeyondPortError, encode
 from fuzz.port.lockstep import lockstep
-from fuzz.vocabulary import Actor, Op, Preemption, Program
-from reference.features import Profile
+from fuzz.vocabulary import OPS, Actor, Op, Preemption, Program
+from reference.features import FEATURES, Profile
 from tests.ports import needs_compiler, port_of
 from tools.sanitize import SANITIZED, why_not
 
@@ -100,7 +100,7 @@ def test_a_port_whose_ops_or_features_are_not_ours_is_refused(
     monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     path = port_of("stock").path
-    theirs = {"op": library.OPS, "feature": library.FEATURES}[kind]
+    theirs = {"op": OPS, "feature": FEATURES}[kind]
     for ours in (tuple(theirs)[:-1], (*theirs, "more"), ("other", *tuple(theirs)[1:])):
         monkeypatch.setattr(library, f"{kind.upper()}S", dict.fromkeys(ours))
         with pytest.raises(HarnessError, match=f"the port's {kind}s are"):
