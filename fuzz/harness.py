@@ -7,6 +7,7 @@ reference's run was needed or not (fuzz/twins.py).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,7 @@ from fuzz.twins import Twins
 from fuzz.vocabulary import Program
 
 FEATURES_MAX: Final = 1 << 15
+RECENT_MAX: Final = 256
 COUNTERS: Final = 2 * PROBES_MAX + FEATURES_MAX
 
 
@@ -41,6 +43,7 @@ class Harness:
 
     counters: COUNTERS bytes; whoever reads them clears them before each execution.
     executions, steps: done so far by looks(), a step of either side being one.
+    recent: programs that looks() came by and that showed something new.
     """
 
     def __init__(self, reference: Model, patched: Model, counters: bytearray | None = None) -> None:
@@ -51,7 +54,9 @@ class Harness:
         self.asking = self.twins.asking(self.reference.model, self.patched.model)
         self.shared = self._shared()
         self.numbers: dict[Feature, int] = {}  # feature -> its counter
+        self.quick = patched  # for a run of which only the steps matter
         self.executions = self.steps = 0
+        self.recent: deque[Program] = deque(maxlen=RECENT_MAX)
 
     def looks(self, program: Program) -> Iterator[tuple[Program, Look]]:
         """Execute a program, and perhaps others like it; those that are worth a look, with it.

@@ -49,6 +49,8 @@ class Model:
     promises: tuple[str, ...]
     replaced: tuple[str, ...]  # names of the functions it changes
     pure: bool  # they only look and answer
+    # What runs programs on it when it is not run in Python: (plan, recorder) -> run.
+    runner: Callable[[Any, Any], Any] | None = None
 
 
 def known_models() -> dict[str, Path]:

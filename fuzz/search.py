@@ -57,6 +57,10 @@ class _Boundaries:
         self.known = 0
         self.since = 0
 
+    def started(self, run: Run) -> None:
+        """A run begins, whose preemptions are to be followed."""
+        self.taken = run.taken
+
     def step(self, kvm: Kvm, actor: str, op: int, label: str) -> None:
         if len(self.taken) > self.known:
             self.known, self.since = len(self.taken), len(self.passed)
@@ -77,7 +81,14 @@ def execute(
     model: Model, program: Program, plan: Plan | None = None, recorder: Recorder | None = None
 ) -> Run:
     """Run a program on a model with every oracle listening."""
-    return Execution(model.kvm, plan or Plan.of(program), oracles_for(model), recorder).run()
+    plan = plan or Plan.of(program)
+    if model.runner is not None:
+        run: Run = model.runner(plan, recorder)
+        return run
+    execution = Execution(model.kvm, plan, oracles_for(model), recorder)
+    if isinstance(recorder, _Boundaries):
+        recorder.started(execution.run_)
+    return execution.run()
 
 
 def boundaries(program: Program, model: Model) -> tuple[Boundary, ...]:
@@ -113,10 +124,7 @@ def search(
             seen.add((schedule, len(schedule) == depth))
             runs += 1
             log = _Boundaries(idle)
-            plan = Plan.of(replace(program, schedule=schedule))
-            execution = Execution(model.kvm, plan, oracles_for(model), recorder=log)
-            log.taken = execution.run_.taken
-            run = execution.run()
+            run = execute(model, replace(program, schedule=schedule), recorder=log)
             if wanted(run):
                 return SearchResult(schedule, runs, bound, complete=False)
             if len(schedule) != depth or depth == bound or run.void:

@@ -90,6 +90,7 @@ class Target:
         self.profiles = tuple(profiles) or PROFILES
         self.harness = harness or Harness(reference, patched)
         self.mutator = Mutator(self.profiles, *ops, self._boundaries)
+        self.mutator.recent = self.harness.recent
         self._programs: OrderedDict[bytes, Program | None] = OrderedDict()
         self._passed: OrderedDict[Program, tuple[Boundary, ...]] = OrderedDict()
         self._steps: dict[Boundary, Boundary] = {}  # programs pass the same ones: each kept once
@@ -101,8 +102,6 @@ class Target:
         if program is None:
             return
         for each, look in self.harness.looks(program):
-            if each is not program:
-                self.mutator.recent.append(each)
             self.listener(each, look)
 
     def custom_mutator(self, data: bytes, max_size: int, seed: int) -> bytes:
@@ -165,7 +164,7 @@ class Target:
         if len(steps) > STEPS_KEPT:
             steps.clear()
         try:
-            passed = tuple(steps.setdefault(b, b) for b in boundaries(program, self.patched))
+            passed = tuple(steps.setdefault(b, b) for b in boundaries(program, self.harness.quick))
         except (HarnessError, OverlayError):  # told when the program itself is run
             passed = ()
         self._passed[program] = passed

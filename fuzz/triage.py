@@ -16,7 +16,15 @@ from typing import Any, Final
 from fuzz import edit
 from fuzz.execution import HarnessError
 from fuzz.finding import Finding, Kind, kinds_of
-from fuzz.judge import REFERENCE_ONLY, UNSETTLED, Judgement, Verdict, judge, suspicious
+from fuzz.judge import (
+    REFERENCE_ONLY,
+    UNSETTLED,
+    Judgement,
+    Verdict,
+    in_words,
+    judge,
+    suspicious,
+)
 from fuzz.overlay import Model
 from fuzz.reduce import Reduced, Task, reduce
 from fuzz.search import RUNS_MAX
@@ -156,6 +164,7 @@ class Triage:
         self, program: Program, judgement: Judgement, kind: Kind, reduced: Reduced | None
     ) -> Finding:
         before = 0 if reduced is None else edit.size(program)[0]
+        judgement = in_words(judgement, self.reference, self.patched)
         finding = Finding.of(judgement, self.reference, self.patched, kind, before)
         return replayed(finding, self.reference, self.patched)
 

@@ -57,6 +57,8 @@ static struct {
 	bool logging;
 	u32 nr_passed;
 	struct boundary passed[PASSED_MAX];
+	bool logging_steps;
+	struct taken_step taken[STEPS_MAX + OPS_MAX + 2];
 } exec;
 
 /* What the setup of the last program left, for runs that start from there. */
@@ -343,6 +345,10 @@ static int unfinished(struct actor **left, bool with_setup)
 
 static void count_step(struct actor *actor)
 {
+	if (exec.logging_steps && exec.run.steps < sizeof(exec.taken) / sizeof(*exec.taken))
+		exec.taken[exec.run.steps] = (struct taken_step){
+			actor->task.index, actor->op, actor->label->id, exec.run.nr_taken
+		};
 	exec.run.steps++;
 	if (exec.recorder)
 		exec.recorder(&exec.kvm, actor->task.name, actor->op, actor->label->name);
@@ -363,6 +369,19 @@ static void log_boundary(const struct actor *actor)
 		}
 	}
 	exec.nr_passed++;
+}
+
+void log_steps(bool on)
+{
+	exec.logging_steps = on;
+}
+
+const struct taken_step *steps_taken(u32 *n)
+{
+	u32 most = sizeof(exec.taken) / sizeof(*exec.taken);
+
+	*n = exec.run.steps < most ? exec.run.steps : most;
+	return exec.taken;
 }
 
 const struct boundary *boundaries_passed(u32 *n)

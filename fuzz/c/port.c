@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dump.h"
 #include "explore.h"
 #include "feedback.h"
 #include "program.h"
@@ -40,6 +41,28 @@ EXPORT s64 gmemdiff_run(bool traced)
 	trace.n = 0;
 	run = execute(&program, traced ? record : NULL);
 	return run->end == END_HARNESS ? -1 : (s64)run->steps;
+}
+
+/* Keep the steps of the runs that follow, or not. */
+EXPORT void gmemdiff_log_steps(bool on)
+{
+	log_steps(on);
+}
+
+EXPORT const struct taken_step *gmemdiff_steps(u32 *n)
+{
+	return steps_taken(n);
+}
+
+/* The state that the last run left, for building it up again in Python (fuzz/port/rebuild.py). */
+EXPORT const char *gmemdiff_dump(size_t *size)
+{
+	static struct text text;
+
+	text.n = 0;
+	dump_state(run->kvm, &text);
+	*size = text.n;
+	return text.at;
 }
 
 /* Every step of the last traced run: "actor[op] label", the state, a form feed. */
@@ -94,6 +117,7 @@ EXPORT const char *gmemdiff_outcome(size_t *size)
 	text_add(&outcome, "notifier_zaps %lld notifier_locks %lld fault_retries %lld\n",
 		 (long long)kvm->notifier_zaps, (long long)kvm->notifier_locks,
 		 (long long)kvm->fault_retries);
+	text_add(&outcome, "mmu_invalidate_seq %lld\n", (long long)kvm->mmu_invalidate_seq);
 	*size = outcome.n;
 	return outcome.at;
 }

@@ -99,6 +99,16 @@ struct run *execute(struct program *program, recorder_t recorder);
  */
 struct run *execute_again(struct program *program);
 
+/* A step that was taken, and how many preemptions had been by then. */
+struct taken_step {
+	int32_t actor, op;
+	u32 label, taken;
+};
+
+/* Keep the steps of the runs that follow, or not; the last run's, in order. */
+void log_steps(bool on);
+const struct taken_step *steps_taken(u32 *n);
+
 /* A step that a run came to, where it can be preempted. */
 struct boundary {
 	int actor, op;

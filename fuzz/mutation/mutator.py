@@ -8,7 +8,6 @@ time in FOUND_EVERY it is a changed finding, if there is one: where a rule break
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -27,7 +26,6 @@ FRESH_EVERY: Final = 4
 FOUND_EVERY: Final = 6
 NESTED_EVERY: Final = 6
 RECENT_EVERY: Final = 3
-RECENT_MAX: Final = 256
 STACKED_MAX: Final = 5  # mutations on top of each other
 TRIES_MAX: Final = 8  # mutations that do not apply
 
@@ -38,7 +36,7 @@ class Mutator:
     profiles: those to fuzz.  ops_min, ops_max: ops of all actors together.
     boundaries: gives the steps that a program passes.
     found: minimised programs of findings; whoever learns of more may replace it.
-    recent: programs with schedules that the C engine found worth a look; it adds to them.
+    recent: programs beside the corpus that showed something new (fuzz/harness.py).
     """
 
     def __init__(
@@ -53,7 +51,7 @@ class Mutator:
         self.ops_max = ops_max
         self.boundaries = boundaries
         self.found: Sequence[Program] = ()
-        self.recent: deque[Program] = deque(maxlen=RECENT_MAX)
+        self.recent: Sequence[Program] = ()
 
     def fresh(self, rng: random.Random) -> Program:
         """A random program, one time in NESTED_EVERY with a nested guest where there can be one."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from functools import cache
+from dataclasses import replace
+from functools import cache, lru_cache
 from typing import Final
 
 from fuzz.vocabulary import OPS, Op, Program
@@ -40,6 +41,23 @@ def encode(program: Program, label_id: Callable[[str], int], survival: bool) -> 
     Raises BeyondPortError.
     """
     words = array("Q")
+    words.extend(_body(replace(program, schedule=()), survival))
+    try:
+        words.append(len(program.schedule))
+        numbers = {actor.name: number for number, actor in enumerate(program.actors)}
+        for p in program.schedule:
+            label = label_id(p.label)
+            occurrence = _below(_OCCURRENCE, p.label, p.occurrence)
+            words.extend((numbers[p.actor], p.op, label, occurrence, numbers[p.to]))
+    except OverflowError as error:
+        raise BeyondPortError(f"a number is beyond 64 bits: {error}") from error
+    return words
+
+
+@lru_cache(maxsize=64)
+def _body(program: Program, survival: bool) -> array[int]:
+    """The words before the schedule, which a search changes while all else stays."""
+    words = array("Q")
     features, machine = _machine(program.profile)
     machine |= (program.vm == "sw-protected") << 2 | survival << 3
     try:
@@ -48,17 +66,10 @@ def encode(program: Program, label_id: Callable[[str], int], survival: bool) -> 
         words.extend((VERSION, features, machine, vcpus, frames))
         _put_ops(words, program.setup)
         words.append(len(program.actors))
-        numbers: dict[str, int] = {}
-        for number, actor in enumerate(program.actors):
-            numbers[actor.name] = number
+        for actor in program.actors:
             index = _below(_ACTOR_NUMBER, actor.name, int(actor.name[len(actor.kind) :]))
             words.extend((KINDS.index(actor.kind), index))
             _put_ops(words, actor.ops)
-        words.append(len(program.schedule))
-        for p in program.schedule:
-            label = label_id(p.label)
-            occurrence = _below(_OCCURRENCE, p.label, p.occurrence)
-            words.extend((numbers[p.actor], p.op, label, occurrence, numbers[p.to]))
     except OverflowError as error:
         raise BeyondPortError(f"a number is beyond 64 bits: {error}") from error
     return words

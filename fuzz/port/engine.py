@@ -21,11 +21,12 @@ from fuzz.port.library import Port
 from fuzz.port.lockstep import Drift, lockstep
 from fuzz.port.outcome import outcome_text
 from fuzz.port.pair import PAIRS_MAX, Pair, Why
+from fuzz.port.runner import on_port
 from fuzz.text import format_program
 from fuzz.vocabulary import Program
 
 SCHEDULES: Final = 200  # of each program; what Python does around them costs as much as 100
-FRESH_MAX: Final = 4  # replays of one input that are only new; what is bad is always replayed
+FRESH_MAX: Final = 1  # replays of one input that are only new; what is bad is always replayed
 
 OnDrift = Callable[[Program, Drift], None]
 
@@ -43,6 +44,7 @@ class PortHarness(Harness):
         self.pair = pair
         self.on_drift = on_drift
         self.models = reference, patched
+        self.quick = on_port(patched, pair.patched)
 
     def looks(self, program: Program) -> Iterator[tuple[Program, Look]]:
         """Explore a program in C, and look at what is worth it in Python.
@@ -59,6 +61,7 @@ class PortHarness(Harness):
         fresh = 0
         for found in explored.found:
             if found.why == Why.FRESH:
+                self.recent.append(found.program)
                 fresh += 1
                 if fresh > FRESH_MAX:
                     continue

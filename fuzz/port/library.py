@@ -45,7 +45,11 @@ class Port:
         lib.gmemdiff_program.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
         lib.gmemdiff_run.restype = ctypes.c_int64
         lib.gmemdiff_run.argtypes = [ctypes.c_bool]
-        for name in ("gmemdiff_trace", "gmemdiff_outcome"):
+        lib.gmemdiff_log_steps.restype = None
+        lib.gmemdiff_log_steps.argtypes = [ctypes.c_bool]
+        lib.gmemdiff_steps.restype = ctypes.c_void_p
+        lib.gmemdiff_steps.argtypes = [ctypes.c_void_p]
+        for name in ("gmemdiff_trace", "gmemdiff_outcome", "gmemdiff_dump"):
             function = getattr(lib, name)
             function.restype = ctypes.c_void_p
             function.argtypes = [ctypes.POINTER(ctypes.c_size_t)]
@@ -99,6 +103,20 @@ class Port:
         """Every step of the last traced run."""
         records = self._text(self.library.gmemdiff_trace).split(_SEPARATOR)[:-1]
         return [PortStep(*record.split("\n", 1)) for record in records]
+
+    def dump(self) -> str:
+        """The state that the last run left (fuzz/port/rebuild.py)."""
+        return self._text(self.library.gmemdiff_dump)
+
+    def log_steps(self, on: bool) -> None:
+        """Keep the steps of the runs that follow, or not."""
+        self.library.gmemdiff_log_steps(on)
+
+    def steps(self, size: int) -> bytes:
+        """The steps of the last run that was logged, so many bytes each."""
+        count = ctypes.c_uint32()
+        address = self.library.gmemdiff_steps(ctypes.byref(count))
+        return ctypes.string_at(address, count.value * size)
 
     def _text(self, function: ctypes._NamedFuncPointer) -> str:
         size = ctypes.c_size_t()

@@ -28,4 +28,5 @@ def outcome_text(program: Program, run: Run) -> str:
         f"notifier_zaps {kvm.notifier_zaps} notifier_locks {kvm.notifier_locks} "
         f"fault_retries {kvm.fault_retries}"
     )
+    lines.append(f"mmu_invalidate_seq {kvm.mmu_invalidate_seq}")
     return "\n".join(lines) + "\n"

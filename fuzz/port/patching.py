@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from unidiff import Hunk, PatchedFile, PatchSet
+from unidiff.patch import Hunk, PatchedFile, PatchSet
 from unidiff.errors import UnidiffParseError
 
 MOVED_MAX: Final = 400  # lines that a hunk may have moved

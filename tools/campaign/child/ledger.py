@@ -112,7 +112,11 @@ class Ledger:
     def drifted(self, program: Program, drift: Drift) -> None:
         """Python and C differ on a program (fuzz.port.engine.OnDrift): a finding, at once."""
         finding = drift_finding(program, drift, (self.harness.reference.model, self.patched))
-        self._write(lambda: keep(self.layout, finding, program, finding.kind))
+
+        def write() -> None:
+            keep(self.layout, finding, program, finding.kind)
+
+        self._write(write)
 
     def _coverage(self, look: Look) -> None:
         counters, places = self.harness.counters, len(self.harness.patched.places)

@@ -18,20 +18,14 @@ from pathlib import Path
 from typing import Final
 
 from fuzz.execution import HarnessError
-from fuzz.harness import Harness
-from fuzz.overlay import Model, OverlayError, load_model
-from fuzz.port.build import BuildError, Options
-from fuzz.port.compiler import NoCompilerError
-from fuzz.port.engine import OnDrift, PortHarness
-from fuzz.port.library import load_port
-from fuzz.port.pair import Pair
-from fuzz.port.patching import PatchError
+from fuzz.overlay import OverlayError, load_model
 from fuzz.target import LIBFUZZER_OPTIONS, Target, fuzz
 from tools import exits
 from tools.campaign.child.ledger import Ledger
 from tools.campaign.child.lossy import lossy_output
 from tools.campaign.child.orphans import die_with_parent
 from tools.campaign.child.pulse import Pulse
+from tools.campaign.engine import make_harness
 from tools.campaign.layout import Layout
 from tools.campaign.settings import CampaignError, Settings, load_settings
 
@@ -105,23 +99,6 @@ def make_target(layout: Layout, number: int, settings: Settings) -> WorkerTarget
     target.ledger = ledger
     ledger.begin(target.harness, target.learn)
     return target
-
-
-def make_harness(
-    settings: Settings, reference: Model, patched: Model, on_drift: OnDrift
-) -> Harness:
-    """The harness of the engine that the settings name.  Raises CampaignError."""
-    if settings.engine == "python":
-        return Harness(reference, patched)
-    try:
-        options = Options(coverage=True)
-        pair = Pair(load_port(settings.reference, options), load_port(settings.patched, options))
-    except (NoCompilerError, BuildError, PatchError) as error:
-        raise CampaignError(
-            f"engine c cannot be used: {error}; the campaign goes on with it only where the C port "
-            "can be built"
-        ) from error
-    return PortHarness(reference, patched, pair, on_drift)
 
 
 def _generation(folder: Path) -> int:

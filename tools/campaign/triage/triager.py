@@ -35,6 +35,7 @@ from tools import exits
 from tools.campaign.child.lossy import lossy_output
 from tools.campaign.child.orphans import die_with_parent
 from tools.campaign.child.patience import patiently
+from tools.campaign.engine import on_engine
 from tools.campaign.layout import (
     PROGRAM_SUFFIX,
     YOUNG,
@@ -82,14 +83,14 @@ class Triager:
         self.stop_since: float | None = None
         self.dog = Watchdog(settings.hang_seconds, self.must_stop)
         models = Models()
-        sides = [
-            self.dog.counted(campaign_model(models, layout.root, name))
-            for name in (settings.reference, settings.patched)
-        ]
+        names = (settings.reference, settings.patched)
+        python = [campaign_model(models, layout.root, name) for name in names]
+        engine = on_engine(settings, (python[0], python[1]))
+        sides = [self.dog.counted(model) for model in engine]
         memory = load_memory(layout)
         profiles = settings.parsed_profiles()
         self.triage = Triage(sides[0], sides[1], settings.budget, profiles, memory)
-        self.hangs = HangJudge(layout, settings, (sides[0], sides[1]))
+        self.hangs = HangJudge(layout, settings, (python[0], python[1]))
 
     def asked_to_stop(self) -> bool:
         """Whether the campaign ends: somebody asked, or whoever started us is gone."""

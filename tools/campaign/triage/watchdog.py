@@ -43,7 +43,14 @@ class Watchdog:
 
     def counted(self, model: Model) -> Model:
         """The model, counting its runs for us."""
-        base = model.kvm
+        base, runner = model.kvm, model.runner
+        if runner is not None:
+
+            def counting_runner(plan: Any, recorder: Any) -> Any:
+                self.runs += 1
+                return runner(plan, recorder)
+
+            return replace(model, runner=counting_runner)
 
         def counting(kvm: Any, *args: Any, **kwargs: Any) -> None:
             self.runs += 1
