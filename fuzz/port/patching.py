@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from unidiff.patch import Hunk, PatchedFile, PatchSet
 from unidiff.errors import UnidiffParseError
+from unidiff.patch import Hunk, PatchedFile, PatchSet
 
 MOVED_MAX: Final = 400  # lines that a hunk may have moved
 _FUNCTION: Final = re.compile(r"^[A-Za-z_].*?(\w+)\(")
