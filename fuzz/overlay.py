@@ -32,6 +32,8 @@ from reference.kvm import Kvm
 
 HERE: Final = Path(patched.__file__).parent
 PROMISABLE: Final = ("gmem-survival",)  # rules that hold only for models that say so
+PATCH_SUFFIX: Final = ".patch"
+FILE_SUFFIXES: Final = (".py", PATCH_SUFFIX)  # of models that are files: overlays, patches in C
 NOT_MODELS: Final = frozenset({"__init__"})
 
 
@@ -77,9 +79,14 @@ def load_model(name: str) -> Model:
         model = _build(name, known[name])
         _CACHE[name] = model
         return model
+    if name.endswith(PATCH_SUFFIX):
+        # The port needs models; a model that is a patch of the port needs the port.
+        from fuzz.port.models import patch_model
+
+        return patch_model(name)
     if not name.endswith(".py"):
         close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "give a name or a FILE.py"
+        hint = f"did you mean {close[0]!r}?" if close else "give a name, a FILE.py or a FILE.patch"
         models = ", ".join(n for n in known if not n.startswith("mutants/"))
         raise OverlayError(f"unknown model {name!r}; {hint} (models: {models}, mutants/*)")
     return _build(name, Path(name))

@@ -13,7 +13,7 @@ from typing import Final
 
 from fuzz import text as texts
 from fuzz.judge import Judgement
-from fuzz.overlay import Model, OverlayError, load_model
+from fuzz.overlay import FILE_SUFFIXES, Model, OverlayError, load_model
 from fuzz.text import ProgramError
 from fuzz.vocabulary import Preemption, Program
 
@@ -28,7 +28,7 @@ class Models:
 
     def get(self, name: str, folder: Path | None = None) -> Model:
         """The model of that name; a file is looked for in `folder` first, as programs name it."""
-        if folder is not None and name.endswith(".py") and (folder / name).is_file():
+        if folder is not None and name.endswith(FILE_SUFFIXES) and (folder / name).is_file():
             name = str(folder / name)
         if name not in self.loaded:
             self.loaded[name] = load_model(name)

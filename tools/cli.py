@@ -20,14 +20,18 @@ from fuzz.folder import FindingError
 from fuzz.overlay import OverlayError
 from fuzz.port.build import BuildError
 from fuzz.port.compiler import NoCompilerError
+from fuzz.port.elf_object import ObjectError
+from fuzz.port.encode import BeyondPortError
 from fuzz.port.patching import PatchError
 from fuzz.text import ProgramError
 from fuzz.vocabulary import FORMAT_VERSION
 from tools import exits
 from tools.campaign.accept import AcceptError
 from tools.campaign.settings import CampaignError
+from tools.commands.abi import abi
 from tools.commands.accept import accept
 from tools.commands.bench import bench
+from tools.commands.check_patch import check_patch
 from tools.commands.doctor import doctor
 from tools.commands.fuzzing import fuzz, resume
 from tools.commands.hunting import random_programs
@@ -44,6 +48,7 @@ NAME: Final = "gmemdiff"
 # What somebody gave us is wrong, and the text says where and what to do.
 WRONG_INPUT: Final = (
     ProgramError, OverlayError, FindingError, CampaignError, AcceptError, PatchError, BuildError,
+    BeyondPortError, ObjectError,
 )  # fmt: skip
 
 
@@ -64,7 +69,7 @@ def cli() -> None:
 
 for _command in (
     run, show, fuzz, status, stop, resume, report, accept, triage, cmin, random_programs,
-    minimize, lockstep, explain, models, ops, bench, doctor,
+    minimize, check_patch, lockstep, abi, explain, models, ops, bench, doctor,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("gmemdiff", "gmemdiff programs")
     for side in SIDES:
         what = f"{side} model for all *.prog files, instead of what each names"
-        group.addoption(f"--gmemdiff-{side}", metavar="NAME|FILE.py", help=what)
+        group.addoption(f"--gmemdiff-{side}", metavar="NAME|FILE", help=what)
         parser.addini(f"gmemdiff_{side}", what, default="")
 
 

@@ -20,8 +20,9 @@ from platformdirs import user_cache_path
 
 import patched
 import reference
+from fuzz.overlay import PATCH_SUFFIX
 from fuzz.port.compiler import Compiler, find_compiler
-from fuzz.port.patching import Patched, apply_patch
+from fuzz.port.patching import Patched, PatchError, apply_patch
 
 MODEL_SOURCES: Final = Path(reference.__file__).parent / "c"
 ENGINE_SOURCES: Final = Path(__file__).parents[1] / "c"
@@ -78,6 +79,8 @@ def patch_for(model: str) -> Path | None:
     """
     if model == "stock":
         return None
+    if model.endswith(PATCH_SUFFIX):
+        return Path(model)
     path = PATCHES / f"{model}.patch"
     if not path.is_file():
         raise BuildError(f"model {model} exists in Python only: there is no {path}")
@@ -89,7 +92,22 @@ def sources_of(model: str) -> Patched:
     path = patch_for(model)
     if path is None:
         return Patched(model_sources(), {})
-    return apply_patch(model_sources(), path.read_text(encoding="utf-8"), str(path))
+    return apply_patch(model_sources(), patch_text(path), str(path))
+
+
+def patch_text(path: Path) -> str:
+    """The text of a patch.  Raises PatchError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PatchError(f"{path}:1:1: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise PatchError(f"{path}:1:1: is not UTF-8 text: {error.reason}") from error
+
+
+def compile_flags() -> tuple[str, ...]:
+    """What every file of the port is compiled with."""
+    return _FLAGS
 
 
 def cache_folder() -> Path:

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from fuzz.execution import Run
+from fuzz.feedback import Feature
+from fuzz.finding import kinds_of
 from fuzz.harness import Harness, Look
+from fuzz.judge import compare
 from fuzz.native import Region
 from fuzz.overlay import Model
 from fuzz.port.coverage import regions
@@ -22,6 +25,7 @@ from fuzz.port.lockstep import Drift, lockstep
 from fuzz.port.outcome import outcome_text
 from fuzz.port.pair import PAIRS_MAX, Pair, Why
 from fuzz.port.runner import on_port
+from fuzz.search import execute
 from fuzz.text import format_program
 from fuzz.vocabulary import Program
 
@@ -44,6 +48,8 @@ class PortHarness(Harness):
         self.pair = pair
         self.on_drift = on_drift
         self.models = reference, patched
+        self.c_only = patched.runner is not None
+        self.fast = on_port(reference, pair.reference)
         self.quick = on_port(patched, pair.patched)
 
     def looks(self, program: Program) -> Iterator[tuple[Program, Look]]:
@@ -54,7 +60,8 @@ class PortHarness(Harness):
         try:
             explored = self.pair.explore(program, _seed(program), SCHEDULES)
         except BeyondPortError:
-            yield from super().looks(program)
+            if not self.c_only:
+                yield from super().looks(program)
             return
         self.executions += explored.runs
         self.steps += explored.steps
@@ -69,10 +76,26 @@ class PortHarness(Harness):
             self._agree(found.program, look.sides)
             yield found.program, look
 
+    def run(self, program: Program) -> Look:
+        """The same program in Python, or in C where the patch exists in C only."""
+        if not self.c_only:
+            return super().run(program)
+        ours, theirs = execute(self.fast, program), execute(self.models[1], program)
+        judgement = compare(program, self.models[1], ours, theirs)
+        features: set[Feature] = set()
+        if judgement is not None:
+            features = {("kind", k.rule, k.site, k.side) for k in kinds_of(judgement)}
+        self._count(features)
+        return Look(judgement, features, [], (ours, theirs))
+
     def _agree(self, program: Program, sides: tuple[Run, Run]) -> None:
         """Python and C must have come to the same."""
         ports: tuple[Port, Port] = self.pair.reference, self.pair.patched
         for model, port, run in zip(self.models, ports, sides, strict=True):
+            if self.c_only:  # one side can be compared, and has not been run in Python
+                if port is self.pair.patched:
+                    continue
+                run = execute(model, program)
             port.load(program)
             port.run()
             if port.outcome() != outcome_text(program, run):

@@ -17,7 +17,8 @@ from unidiff.errors import UnidiffParseError
 from unidiff.patch import Hunk, PatchedFile, PatchSet
 
 MOVED_MAX: Final = 400  # lines that a hunk may have moved
-_FUNCTION: Final = re.compile(r"^[A-Za-z_].*?(\w+)\(")
+_FUNCTION: Final = re.compile(r"^(?:[A-Za-z_][\w \t*]*?[ \t*])?(\w+)\(")
+_SHOWN_MAX: Final = 80  # lines of a function, when a hunk does not apply to it
 
 
 class PatchError(ValueError):
@@ -107,11 +108,11 @@ def _does_not_apply(
         match = _FUNCTION.match(hunk.section_header)
         function = match[1] if match else function
     start = max(0, wanted)
-    here = next(
-        (i for i, line in enumerate(lines) if re.match(rf"^\w.*\b{re.escape(function)}\(", line)),
-        start,
-    )
-    there = lines[here : here + max(12, len(old) + 4)]
+    heads = (i for i, text in enumerate(lines) if re.match(rf"^\w.*\b{function}\(", text))
+    # A declaration comes before the function: the last one is what has a body.
+    here = max((i for i in heads if not lines[i].rstrip().endswith(";")), default=start)
+    end = next((i for i in range(here, len(lines)) if lines[i] == "}"), here + len(old))
+    there = lines[here : min(end + 1, here + _SHOWN_MAX)]
     line = hunk[0].diff_line_no if len(hunk) else 1
     return "\n".join(
         (

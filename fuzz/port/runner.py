@@ -113,14 +113,20 @@ class Runner:
         run.taken += [program.schedule[at] for at in taken[len(run.taken) :]]
 
 
-def on_port(model: Model, port: Port) -> Model:
-    """The model, run in C; what is beyond the port's limits is run in Python."""
+def on_port(model: Model, port: Port, c_only: bool = False) -> Model:
+    """The model, run in C; what is beyond the port's limits is run in Python.
+
+    c_only: there is no such model in Python, and BeyondPortError is raised.
+    """
     runner = Runner(port)
+    in_python = replace(model, runner=None)
 
     def run(plan: Plan, recorder: Recorder | None) -> Run:
         try:
             return runner(plan.program, recorder)
         except BeyondPortError:
-            return execute(model, plan.program, plan, recorder)
+            if c_only:
+                raise
+            return execute(in_python, plan.program, plan, recorder)
 
     return replace(model, runner=run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,10 +12,13 @@ from typing import Final
 
 import pytest
 
+from fuzz.codec import random_program
+from fuzz.overlay import load_model
 from fuzz.port import build, compiler
 from fuzz.port.build import BuildError, Options, build_library, build_program, model_sources
 from fuzz.port.compiler import NoCompilerError, find_compiler
-from tests.ports import needs_compiler
+from fuzz.port.lockstep import lockstep
+from tests.ports import built, needs_compiler
 from tools import cli, exits
 
 ROOT: Final = Path(__file__).parents[2]
@@ -179,6 +183,17 @@ def test_a_function_that_nobody_has_is_told_when_it_is_compiled() -> None:
 def test_a_model_without_a_port_is_told_with_the_file_that_is_missing() -> None:
     with pytest.raises(BuildError, match=r"exists in Python only: there is no .*no-flush\.patch"):
         build.sources_of("mutant:no-flush")
+
+
+@pytest.mark.slow
+def test_a_library_with_coverage_loads_outside_of_a_fuzzer_and_runs() -> None:
+    needs_compiler()
+    if not find_compiler().covers:
+        pytest.skip(f"{find_compiler().name} writes no coverage that libFuzzer reads")
+    port = built(model_sources(), Options(coverage=True))
+    assert b"__sancov_cntrs" in port.path.read_bytes()
+    program = random_program(random.Random(0))
+    assert lockstep(program, load_model("stock"), port) is None
 
 
 @pytest.mark.slow

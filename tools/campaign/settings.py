@@ -8,6 +8,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final
 
+from fuzz.overlay import FILE_SUFFIXES
 from reference.features import KERNELS, MMUS, Profile
 from tools.campaign.layout import Layout, write_whole
 
@@ -47,6 +48,11 @@ class Settings:
         """The profiles as the engine takes them."""
         pairs = [text.split() for text in self.profiles]
         return tuple(Profile(kernel, mmu) for kernel, mmu in pairs)
+
+
+def model_path(root: Path, name: str) -> str:
+    """A model of the settings as one names it from anywhere: files are in the campaign."""
+    return str(root / name) if name.endswith(FILE_SUFFIXES) else name
 
 
 def settings_text(settings: Settings) -> str:

@@ -9,12 +9,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from fuzz.overlay import Model, load_model
+from fuzz.overlay import FILE_SUFFIXES, Model, load_model
 from fuzz.port.build import BuildError, Options, build_library, sources_of
 from fuzz.port.compiler import NoCompilerError
 from fuzz.port.patching import PatchError
 from tools.campaign.layout import Layout, write_whole
-from tools.campaign.settings import CampaignError, Settings, load_settings, save_settings
+from tools.campaign.settings import (
+    CampaignError,
+    Settings,
+    load_settings,
+    model_path,
+    save_settings,
+)
 
 OVERLAYS: Final = ("reference", "patched")
 
@@ -84,11 +90,11 @@ def open_settings(layout: Layout, wanted: Wanted) -> Settings:
             raise _differs(layout, side, mine, given)
     for side in OVERLAYS:
         campaign_model(layout, getattr(settings, side))
-    _engine(settings, settings.engine)
+    _engine(layout, settings, settings.engine)
     return settings
 
 
-def _engine(settings: Settings, wanted: str | None) -> str:
+def _engine(layout: Layout, settings: Settings, wanted: str | None) -> str:
     """The engine to use: what is wanted, else C when there is a compiler and both sides exist in C.
 
     What it needs is built here, once, and not by each worker.  Raises CampaignError.
@@ -98,7 +104,7 @@ def _engine(settings: Settings, wanted: str | None) -> str:
     options = Options(coverage=True)
     try:
         for model in {settings.reference: 0, settings.patched: 0}:
-            build_library(sources_of(model).sources, options)
+            build_library(sources_of(model_path(layout.root, model)).sources, options)
     except (NoCompilerError, BuildError, PatchError) as error:
         if wanted is None:
             return "python"
@@ -120,7 +126,7 @@ def _new(layout: Layout, wanted: Wanted) -> Settings:
         for side in OVERLAYS
     }
     settings = replace(settings, reference=models["reference"], patched=models["patched"])
-    settings = replace(settings, engine=_engine(settings, wanted.engine))
+    settings = replace(settings, engine=_engine(layout, settings, wanted.engine))
     try:
         save_settings(layout, settings)
     except OSError as error:
@@ -133,7 +139,7 @@ def _new(layout: Layout, wanted: Wanted) -> Settings:
 def _adopt(layout: Layout, side: str, name: str) -> str:
     """Check a model; an overlay is copied, since it must not change while it is fuzzed."""
     load_model(name)
-    if not name.endswith(".py"):
+    if not name.endswith(FILE_SUFFIXES):
         return name
     # The side is part of the name: both may be called patch.py.
     copy = layout.models / f"{side}_{Path(name).name}"
@@ -144,11 +150,11 @@ def _adopt(layout: Layout, side: str, name: str) -> str:
 
 def campaign_model(layout: Layout, name: str) -> Model:
     """A model of the settings; copies of overlays are named from the campaign's directory."""
-    return load_model(str(layout.root / name) if name.endswith(".py") else name)
+    return load_model(model_path(layout.root, name))
 
 
 def _same_model(layout: Layout, given: str, mine: str) -> bool:
-    if not given.endswith(".py") or not mine.endswith(".py"):
+    if not given.endswith(FILE_SUFFIXES) or not mine.endswith(FILE_SUFFIXES):
         return given == mine
     load_model(given)  # a bad file gets its own line
     try:
@@ -170,7 +176,7 @@ def _options(settings: Settings) -> dict[str, str]:
 
 def _differs(layout: Layout, option: str, mine: str, given: str) -> CampaignError:
     note = ""
-    if mine.endswith(".py") and given.endswith(".py"):
+    if mine.endswith(FILE_SUFFIXES) and given.endswith(FILE_SUFFIXES):
         note = " (its copy of then differs from the file of now)"
     return CampaignError(
         f"{layout.root}: this campaign has --{option} {mine}, not {given}{note}; "

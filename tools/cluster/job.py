@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fuzz.overlay import FILE_SUFFIXES
 from tools.campaign.layout import Layout, write_whole
 from tools.campaign.settings import Settings, save_settings
 from tools.campaign.start import OVERLAYS
@@ -43,7 +44,7 @@ class Job:
 
 def overlays(settings: Settings) -> tuple[tuple[str, str], ...]:
     """The overlay files that the settings name, with their sources.  Raises OSError."""
-    paths = sorted({Path(name) for name in _models(settings) if name.endswith(".py")})
+    paths = sorted({Path(name) for name in _models(settings) if name.endswith(FILE_SUFFIXES)})
     return tuple((path.name, path.read_text(encoding="utf-8")) for path in paths)
 
 
@@ -58,7 +59,7 @@ def unpack(job: Job, layout: Layout) -> Settings:
         write_whole(layout.models / name, source)
     settings = job.settings
     for side in OVERLAYS:
-        if getattr(settings, side).endswith(".py"):
+        if getattr(settings, side).endswith(FILE_SUFFIXES):
             path = layout.models / Path(getattr(settings, side)).name
             changed: dict[str, Any] = {side: str(path)}
             settings = replace(settings, **changed)

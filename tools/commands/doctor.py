@@ -35,7 +35,7 @@ PACKAGES: Final = (
     ("hypothesis", "hypothesis", "property tests"),
     ("pytest", "pytest", "tests and *.prog files as tests"),
     ("atheris", "atheris", "campaigns"),
-    ("elftools", "pyelftools", "which lines of the C port a campaign reached"),
+    ("elftools", "pyelftools", "gmemdiff abi; coverage of campaigns in C"),
 )
 PROGRAMS: Final = (
     ("chromium", "only the test that looks at a report in a browser"),

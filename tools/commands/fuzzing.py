@@ -122,8 +122,8 @@ def how_options(command: F) -> F:
     "--profile", "profiles", type=profile, multiple=True, metavar="'KERNEL MMU'",
     help="Only this profile; may be repeated.  Default: all.",
 )  # fmt: skip
-@click.option("--reference", metavar="NAME|FILE.py", help=f"Default: {DEFAULTS.reference}.")
-@click.option("--patched", metavar="NAME|FILE.py", help=f"Default: {DEFAULTS.patched}.")
+@click.option("--reference", metavar="NAME|FILE", help=f"Default: {DEFAULTS.reference}.")
+@click.option("--patched", metavar="NAME|FILE", help=f"Default: {DEFAULTS.patched}.")
 @click.option("--seed", type=int, help=f"Of the first programs.  Default: {DEFAULTS.seed}.")
 @click.option(
     "--ops", type=ops_range, metavar="MIN..MAX",
@@ -171,7 +171,7 @@ def fuzz(
     layout = make_root(root)
     with Lock(layout, "fuzz here"):
         settings = open_settings(layout, wanted)
-        return _run(layout, settings, How(**how), told_repair(layout))
+        return run_session(layout, settings, How(**how), told_repair(layout))
 
 
 @click.command()
@@ -189,10 +189,10 @@ def resume(root: Path, **how: Any) -> int:
         repaired = told_repair(layout)
         if not repaired:
             click.echo(f"{root}: nothing to repair", err=True)
-        return _run(layout, settings, How(**how), repaired)
+        return run_session(layout, settings, How(**how), repaired)
 
 
-def _run(layout: Layout, settings: Settings, how: How, repaired: list[str]) -> int:
+def run_session(layout: Layout, settings: Settings, how: How, repaired: list[str]) -> int:
     """One session; the lock is held."""
     hook = split_command(how.on_finding) if how.on_finding is not None else []
     accepted = load_accepted(how.accept)

@@ -115,8 +115,8 @@ class Told:
     metavar="MIN..MAX",
     help="Ops per program, setup aside.",
 )
-@click.option("--reference", default="stock", show_default=True, metavar="NAME|FILE.py")
-@click.option("--patched", default="seed", show_default=True, metavar="NAME|FILE.py")
+@click.option("--reference", default="stock", show_default=True, metavar="NAME|FILE")
+@click.option("--patched", default="seed", show_default=True, metavar="NAME|FILE")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

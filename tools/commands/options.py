@@ -45,7 +45,7 @@ def model_options(command: F) -> F:
     for side, what in (("patched", "model under test"), ("reference", "model to compare with")):
         command = click.option(
             f"--{side}",
-            metavar="NAME|FILE.py",
+            metavar="NAME|FILE",
             help=f"The {what}, instead of the one that the program names.",
         )(command)
     return command

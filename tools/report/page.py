@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 from fuzz.execution import HarnessError
 from fuzz.finding import Finding
 from fuzz.folder import PROGRAM
-from fuzz.overlay import Model, OverlayError
+from fuzz.overlay import FILE_SUFFIXES, Model, OverlayError
 from fuzz.report import SIDES, benefit_text, entries, replay
 from fuzz.rules import EXPLAINED, HANG
 from fuzz.text import format_program
@@ -103,7 +103,7 @@ def make_page(
 def load_side(models: Models, name: str, campaign: Campaign) -> Model:
     """A model as the campaign or a finding names it; copies are in models/.  OverlayError."""
     for folder in (campaign.layout.models, campaign.layout.root):
-        if name.endswith(".py") and (folder / name).is_file():
+        if name.endswith(FILE_SUFFIXES) and (folder / name).is_file():
             return models.get(name, folder)
     return models.get(name)
 

@@ -92,7 +92,7 @@ def make_target(layout: Layout, number: int, settings: Settings) -> WorkerTarget
     reference, patched = load_model(settings.reference), load_model(settings.patched)
     ledger = Ledger(layout, number, patched)
     ops = (settings.ops_min, settings.ops_max)
-    harness = make_harness(settings, reference, patched, ledger.drifted)
+    harness = make_harness(layout.root, settings, (reference, patched), ledger.drifted)
     profiles = settings.parsed_profiles()
     target = WorkerTarget(reference, patched, profiles, ops, ledger.note, harness)
     target.pulse = Pulse(layout.worker(number) / "pulse")

@@ -27,7 +27,7 @@ import click
 
 from fuzz.finding import kinds_of
 from fuzz.judge import Judgement, suspicious
-from fuzz.overlay import Model, OverlayError
+from fuzz.overlay import FILE_SUFFIXES, Model, OverlayError
 from fuzz.text import ProgramError, format_program, load
 from fuzz.triage import FollowUp, Triage
 from fuzz.vocabulary import Program
@@ -68,7 +68,7 @@ BYTES_MAX: Final = 1 << 20  # no program of ours comes near
 def campaign_model(models: Models, root: Path, name: str) -> Model:
     """A model of the settings; a copy in models/ is named as a finding's folder sees it."""
     model = models.get(name, root)
-    if not name.endswith(".py") or not (root / name).is_file():
+    if not name.endswith(FILE_SUFFIXES) or not (root / name).is_file():
         return model
     return replace(model, name=(Path("..") / ".." / name).as_posix())
 
@@ -85,7 +85,7 @@ class Triager:
         models = Models()
         names = (settings.reference, settings.patched)
         python = [campaign_model(models, layout.root, name) for name in names]
-        engine = on_engine(settings, (python[0], python[1]))
+        engine = on_engine(layout.root, settings, (python[0], python[1]))
         sides = [self.dog.counted(model) for model in engine]
         memory = load_memory(layout)
         profiles = settings.parsed_profiles()

@@ -1,0 +1,119 @@
+"""Which lines of the port some programs execute: for lines that a patch changes.
+
+The files are built once more, by a compiler that counts lines (gcc with gcov, clang with
+llvm-cov), and the programs are run in a process of their own, which writes the counts at its end.
+
+    python -m fuzz.port.lines LIBRARY < PATHS     is that process
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from fuzz.port.build import ENGINE_SOURCES, compile_flags
+from fuzz.port.compiler import Compiler, find_compiler
+from fuzz.port.encode import BeyondPortError
+from fuzz.port.library import Port
+from fuzz.text import ProgramError, load
+
+Counts = Mapping[str, Mapping[int, int]]  # file -> line -> how often; lines with code only
+SECONDS_MAX: Final = 300
+
+
+class NoCountsError(Exception):
+    """Lines cannot be counted here; the text says why, and what would help."""
+
+
+def line_counts(sources: Mapping[str, str], programs: Iterable[Path]) -> Counts:
+    """Run programs on the port made of these sources.  Raises NoCountsError."""
+    compiler = find_compiler()
+    tool = _counting_tool(compiler)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        library = _build(folder, sources, compiler)
+        paths = "\n".join(str(path.resolve()) for path in programs)
+        _run([sys.executable, "-m", "fuzz.port.lines", str(library)], Path.cwd(), paths)
+        counts: dict[str, dict[int, int]] = {}
+        for data in sorted(folder.glob("*.gcda")):
+            told = _run([*tool, "--json-format", "--stdout", data.name], folder)
+            for line in told.splitlines():
+                _add(counts, json.loads(line), sources)
+    return counts
+
+
+def _counting_tool(compiler: Compiler) -> list[str]:
+    gcov = shutil.which("gcov")
+    if not compiler.covers and gcov:
+        return [gcov]
+    if "ziglang" not in compiler.command and compiler.covers and shutil.which("llvm-cov"):
+        return ["llvm-cov", "gcov"]
+    raise NoCountsError(
+        f"{compiler.name} counts no lines here; with gcc (and its gcov) or clang (and llvm-cov) "
+        "they are counted"
+    )
+
+
+def _build(folder: Path, sources: Mapping[str, str], compiler: Compiler) -> Path:
+    files = dict(sources)
+    for path in sorted([*ENGINE_SOURCES.glob("*.c"), *ENGINE_SOURCES.glob("*.h")]):
+        if not path.name.endswith("_main.c") and path.name != "coverage_stubs.c":
+            files[path.name] = path.read_text(encoding="utf-8")
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    flags = [flag for flag in compile_flags() if not flag.startswith("-O")]
+    units = sorted(name for name in files if name.endswith(".c"))
+    _run([*compiler.command, *flags, "-O0", "--coverage", "-I.", "-c", *units], folder)
+    objects = [name[:-2] + ".o" for name in units]
+    _run([*compiler.command, "-shared", "--coverage", "-o", "libport.so", *objects], folder)
+    return folder / "libport.so"
+
+
+def _run(command: list[str], folder: Path, given: str = "") -> str:
+    try:
+        done = subprocess.run(
+            command, cwd=folder, input=given, capture_output=True, text=True, check=False,
+            timeout=SECONDS_MAX,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise NoCountsError(f"{command[0]}: not done after {SECONDS_MAX} s") from error
+    if done.returncode:
+        raise NoCountsError(f"{' '.join(command[:2])}: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+def _add(
+    counts: dict[str, dict[int, int]], told: Mapping[str, object], sources: Mapping[str, str]
+) -> None:
+    """Add what gcov tells of one object file."""
+    files = told.get("files")
+    for file in files if isinstance(files, list) else []:
+        name = Path(file["file"]).name
+        if name not in sources:
+            continue
+        lines = counts.setdefault(name, {})
+        for line in file["lines"]:
+            number = line["line_number"]
+            lines[number] = lines.get(number, 0) + line["count"]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the programs named on standard input, each under its own schedule."""
+    port = Port(Path(arguments[0]), survival=False)
+    for path in sys.stdin.read().splitlines():
+        try:
+            port.load(load(path))
+        except (ProgramError, BeyondPortError, OSError):
+            continue
+        port.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
