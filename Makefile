@@ -11,7 +11,7 @@ BIN   := .venv/bin
 STAMP := .venv/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv fuzz test test-slow lockstep lint check bench clean
+.PHONY: help venv fuzz test test-slow lockstep sanitize lint check bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -53,6 +53,9 @@ test-slow: venv ## run the slow tests
 # Exit code 4 says that there is no C compiler, and the reason was printed.
 lockstep: venv ## compare the C port with the Python model: corpora, and PROGRAMS random ones from SEED
 	@$(BIN)/gmemdiff lockstep corpora --random $(PROGRAMS) --seed $(SEED) || test $$? = 4
+
+sanitize: venv ## run the C port under AddressSanitizer and UBSan, where the compiler has them
+	@$(BIN)/python -m tools.sanitize || test $$? = 4
 
 lint: venv ## ruff, ruff format, mypy, house rules
 	$(BIN)/ruff check .

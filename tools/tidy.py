@@ -6,6 +6,8 @@ file-length      a source file has at most FILE_LINES_MAX lines
 function-length  a function has at most FUNCTION_LINES_MAX lines, docstring included
 docstring        modules, public classes and public functions of the packages have one
 kernel-file      a model function with a kernel function's name says where that one lives
+c-lines          C has at most COLUMNS_MAX columns (a tab is eight) and no trailing blanks
+c-function       a C function has at most FUNCTION_LINES_MAX lines; the model's have a comment
 local-path       no text file names a folder of the machine it was written on
 stale-exception  every line of EXCEPTIONS still excuses something
 """
@@ -25,6 +27,7 @@ from typing import Final, TypeAlias
 
 FILE_LINES_MAX: Final = 400
 FUNCTION_LINES_MAX: Final = 70
+COLUMNS_MAX: Final = 100
 SOURCES: Final = (".py", ".c", ".h", ".S", ".sh")
 DOCUMENTED: Final = ("reference", "fuzz", "patched", "tools")
 UNTRACKED: Final = (".git", ".venv", "__pycache__", "build", "dist", "findings")
@@ -34,6 +37,7 @@ KERNEL_NAME: Final = re.compile(
     r"|(user_mem_abort|gmem_abort|is_page_fault_stale|(direct|fast)_page_fault)$"
 )
 KERNEL_FILE: Final = re.compile(r"[a-z_0-9/-]+\.[ch]\b")
+C_FUNCTION: Final = re.compile(r"(?!#|typedef\b)[A-Za-z_].*?\b(\w+)\(")
 # Written so that it does not match itself.
 LOCAL_PATH: Final = re.compile(r"(?<![\w.])/(?:(?:work|root)/|(?:home|Users)/\w)")
 
@@ -50,6 +54,12 @@ class Allowed:
 # Every exception, with its reason.  A line that excuses nothing any more is itself reported.
 EXCEPTIONS: Final[tuple[Allowed, ...]] = (
     Allowed("file-length", "reference/c/*.c", "holds what one file of the kernel holds"),
+    Allowed("c-function", "reference/c/containers.c", "containers.h says what each is for"),
+    Allowed("c-function", "reference/c/shim.c", "shim.h says what each is for"),
+    Allowed("c-function", "reference/c/state_text.c", "each writes one part of a state"),
+    Allowed("c-function", "reference/c/ops.c", "one switch with a case for each op"),
+    Allowed("c-lines", "fuzz/c/e*.c", "a line of the scheduler, two of its search, a comment"),
+    Allowed("c-lines", "fuzz/c/program.h", "the comment of a struct's field"),
     Allowed("file-length", "fuzz/c/execution.c", "the scheduler: one state, and all that moves it"),
 )
 
@@ -188,7 +198,49 @@ def local_path(source: Source) -> Iterator[Complaint]:
             yield Complaint(source.file, number, "local-path", line.strip())
 
 
-RULES: Final = (file_length, function_length, docstring, kernel_file, local_path)
+def c_lines(source: Source) -> Iterator[Complaint]:
+    """C is read beside the kernel, in the same terminal."""
+    if not source.file.endswith((".c", ".h")):
+        return
+    for number, line in enumerate(source.lines, start=1):
+        if len(line.expandtabs(8)) > COLUMNS_MAX:
+            yield Complaint(source.file, number, "c-lines", f"more than {COLUMNS_MAX} columns")
+        if line != line.rstrip():
+            yield Complaint(source.file, number, "c-lines", "blanks at the end")
+
+
+def c_functions(lines: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Name, first and last line (from 0) of each function that begins at the margin."""
+    for start, line in enumerate(lines):
+        match = C_FUNCTION.match(line)
+        if match is None:
+            continue
+        at = start
+        while at < len(lines) and lines[at] != "{" and not lines[at].rstrip().endswith(";"):
+            at += 1
+        if at < len(lines) and lines[at] == "{":
+            end = next((i for i in range(at, len(lines)) if lines[i] == "}"), len(lines) - 1)
+            yield match[1], start, end
+
+
+def c_function(source: Source) -> Iterator[Complaint]:
+    """A function fits one screen, and says what it mirrors; its declaration may say it instead."""
+    if not source.file.endswith(".c"):
+        return
+    for name, start, end in c_functions(source.lines):
+        if end - start + 1 > FUNCTION_LINES_MAX:
+            text = f"{name} has {end - start + 1} lines, at most {FUNCTION_LINES_MAX}"
+            yield Complaint(source.file, start + 1, "c-function", text)
+        # The return type may stand on a line of its own.
+        before = start - 1 if source.lines[start - 1].endswith("*/") else start - 2
+        commented = start > 0 and source.lines[before].endswith("*/")
+        if source.file.startswith("reference/") and not commented:
+            yield Complaint(source.file, start + 1, "c-function", f"{name} has no comment")
+
+
+RULES: Final = (
+    file_length, function_length, docstring, kernel_file, local_path, c_lines, c_function,
+)  # fmt: skip
 
 
 def excused(complaint: Complaint, by: Allowed) -> bool:

@@ -8,6 +8,7 @@
 
 #ifdef CONTEXT_ASAN
 void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size);
+void __asan_unpoison_memory_region(void const volatile *start, size_t size);
 void __sanitizer_finish_switch_fiber(void *save, const void **bottom, size_t *size);
 #endif
 
@@ -107,6 +108,10 @@ static void context_switch_slow(struct context *from, struct context *to)
 
 void context_make(struct context *context, void *stack, size_t size, void (*entry)(void))
 {
+#ifdef CONTEXT_ASAN
+	/* Frames of a run that was given up left their red zones here. */
+	__asan_unpoison_memory_region(stack, size);
+#endif
 #if defined(__x86_64__) || defined(__aarch64__)
 	char *top = (char *)(((uintptr_t)stack + size) & ~(uintptr_t)15);
 

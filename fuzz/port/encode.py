@@ -22,6 +22,11 @@ NO_LABEL: Final = (1 << 32) - 1  # a label that the port has nowhere: never come
 KINDS: Final = ("vmm", "vcpu", "kthread")
 _U64: Final = (1 << 64) - 1
 _CONTENT_MAX: Final = (1 << 63) - 1  # of a page; above it the port would see an errno
+# What the port's own fields hold; it looks only at the lower bits of anything larger.
+_VCPU_COUNT: Final = 1 << 31
+_FRAMES: Final = 1 << 63
+_OCCURRENCE: Final = 1 << 32
+_ACTOR_NUMBER: Final = 10**8  # a name is at most 15 characters long
 _CODES: Final = {name: code for code, name in enumerate(OPS)}
 
 
@@ -42,7 +47,8 @@ def encode(program: Program, label_id: Callable[[str], int], survival: bool) -> 
         numbers = {actor.name: number for number, actor in enumerate(program.actors)}
         for p in program.schedule:
             label = label_id(p.label)
-            words.extend((numbers[p.actor], p.op, label, p.occurrence, numbers[p.to]))
+            occurrence = _below(_OCCURRENCE, p.label, p.occurrence)
+            words.extend((numbers[p.actor], p.op, label, occurrence, numbers[p.to]))
     except OverflowError as error:
         raise BeyondPortError(f"a number is beyond 64 bits: {error}") from error
     return words
@@ -55,15 +61,24 @@ def _body(program: Program, survival: bool) -> array[int]:
     features, machine = _machine(program.profile)
     machine |= (program.vm == "sw-protected") << 2 | survival << 3
     try:
-        words.extend((VERSION, features, machine, program.vcpus, program.frames))
+        vcpus = _below(_VCPU_COUNT, "vcpus", program.vcpus)
+        frames = _below(_FRAMES, "frames", program.frames)
+        words.extend((VERSION, features, machine, vcpus, frames))
         _put_ops(words, program.setup)
         words.append(len(program.actors))
         for actor in program.actors:
-            words.extend((KINDS.index(actor.kind), int(actor.name[len(actor.kind) :])))
+            index = _below(_ACTOR_NUMBER, actor.name, int(actor.name[len(actor.kind) :]))
+            words.extend((KINDS.index(actor.kind), index))
             _put_ops(words, actor.ops)
     except OverflowError as error:
         raise BeyondPortError(f"a number is beyond 64 bits: {error}") from error
     return words
+
+
+def _below(limit: int, what: str, value: int) -> int:
+    if not 0 <= value < limit:
+        raise BeyondPortError(f"{what}: {value} is not below {limit}")
+    return value
 
 
 @cache

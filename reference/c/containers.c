@@ -57,7 +57,8 @@ void *arena_alloc(size_t size)
 		harness_error("an object of %zu bytes", size);
 	if (arena.used + size > BLOCK_SIZE) {
 		if (++arena.block == BLOCKS_MAX)
-			harness_error("a run takes more than %u MiB", BLOCKS_MAX * (BLOCK_SIZE >> 10) >> 10);
+			harness_error("a run takes more than %u MiB",
+				      BLOCKS_MAX * (BLOCK_SIZE >> 10) >> 10);
 		arena.used = 0;
 	}
 	if (!arena.blocks[arena.block]) {

@@ -30,6 +30,7 @@ struct kvm_memory_slot *gmem_bound_at(const struct gmem_file *file, s64 index)
 	return NULL;
 }
 
+/* Whether a binding covers any of the file pages [start, end). */
 static bool binding_overlaps(const struct gmem_binding *binding, s64 start, s64 end)
 {
 	return binding->start < end && start < binding->end;

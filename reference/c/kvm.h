@@ -56,7 +56,8 @@ s64 kvm_gmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot);
 void kvm_gmem_unbind(struct kvm *kvm, struct kvm_memory_slot *slot);
 void kvm_gmem_invalidate_start(struct kvm *kvm, struct gmem_inode *inode, s64 start, s64 end);
 void kvm_gmem_invalidate_end(struct kvm *kvm, struct gmem_inode *inode, s64 start, s64 end);
-struct frame *kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, s64 gfn); /* ERR_PTR */
+/* ERR_PTR */
+struct frame *kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, s64 gfn);
 result_t kvm_gmem_fault_user_mapping(struct kvm *kvm, struct gmem_inode *inode, s64 page, s64 index,
 				     bool writable); /* a signal, or RESULT_OK */
 s64 kvm_gmem_error_folio(struct kvm *kvm, struct gmem_inode *inode, struct frame *frame);

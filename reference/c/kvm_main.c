@@ -19,6 +19,7 @@ struct kvm_memslot_iter {
 	u32 next;
 };
 
+/* The next slot that was found; false: there is none. */
 static bool kvm_memslot_iter_next(struct kvm_memslot_iter *iter)
 {
 	if (iter->next == iter->found.n)
@@ -569,6 +570,7 @@ bool kvm_mmu_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 	for (kvm_memslot_iter_start_hva((iter), (slots), (start), (end));                      \
 	     kvm_memslot_iter_next(iter);)
 
+/* Slots that overlap HVA pages [start, end), by HVA: hva_node of the kernel. */
 static void kvm_memslot_iter_start_hva(struct kvm_memslot_iter *iter, struct kvm_memslots *slots,
 				       s64 start, s64 end)
 {
@@ -1051,6 +1053,7 @@ bool kvm_range_has_memory_attributes(struct kvm *kvm, s64 start, s64 end, u64 at
 #define kvm_for_each_memslot_in_gfn_range(iter, slots, start, end)                             \
 	for (kvm_memslot_iter_start((iter), (slots), (start), (end)); kvm_memslot_iter_next(iter);)
 
+/* Slots that overlap gfns [start, end), by gfn (include/linux/kvm_host.h). */
 static void kvm_memslot_iter_start(struct kvm_memslot_iter *iter, struct kvm_memslots *slots,
 				   s64 start, s64 end)
 {

@@ -72,6 +72,7 @@ result_t do_madvise(struct kvm *kvm, u64 hva, u64 length, enum advice advice)
 	return result;
 }
 
+/* Whether a page of [start, end) is mapped. */
 static bool any_pte_in(const struct kvm *kvm, s64 start, s64 end)
 {
 	const struct map *ptes = &kvm->mm.ptes;

@@ -17,6 +17,7 @@ static void remove_migration_ptes(struct kvm *kvm, const struct vec *moved,
 				  struct frame *frame, struct frame *target);
 static s64 hold_and_fail(struct kvm *kvm, struct frame *frame);
 
+/* What stands in the page tables where a PTE was. */
 static struct entry *new_entry(enum entry_kind kind, struct frame *frame)
 {
 	struct entry *entry = new_object(struct entry);

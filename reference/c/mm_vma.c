@@ -28,6 +28,7 @@ static struct vma *dup_part(const struct vma *vma, s64 start, s64 end)
 	return part;
 }
 
+/* Whether a VMA is among these. */
 static bool contains(const struct vec *vmas, const struct vma *vma)
 {
 	for (u32 i = 0; i < vmas->n; i++)

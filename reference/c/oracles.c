@@ -47,6 +47,7 @@ void oracles_attach(struct kvm *kvm, bool survival_promised)
 	kvm->oracles = oracles;
 }
 
+/* Index of the running task in what is kept for each; setup has the first. */
 static int this_task(void)
 {
 	return current->index + 1;
@@ -61,6 +62,7 @@ static const char *kind_of_slot(const struct kvm_memory_slot *slot)
 	return kvm_memslot_is_gmem_only(slot) ? "gmem-only" : "ordinary";
 }
 
+/* For the site of a report: a prefetch, or a fault of this page. */
 static const char *how_made(const struct spte *spte)
 {
 	return spte->prefetched ? "prefetched" : "faulted";
@@ -174,11 +176,13 @@ void watch_slots_published(struct kvm *kvm, int as_id, u64 old_generation, u64 g
 	*last = number;
 }
 
+/* The count went up: remember the sequence, which must have moved when it goes down. */
 void watch_invalidation_counted(struct kvm *kvm)
 {
 	kvm->oracles->seq_at_start[this_task()] = kvm->mmu_invalidate_seq;
 }
 
+/* An invalidation of these gfns is in progress. */
 void watch_range_added(struct kvm *kvm, s64 start, s64 end)
 {
 	struct invalidation *added = new_object(struct invalidation);
@@ -210,6 +214,7 @@ void watch_invalidation_ended(struct kvm *kvm)
 	pending->n = 0;
 }
 
+/* A fault has its pfn: from here on, invalidations make it stale. */
 void watch_pfn_read(struct kvm *kvm, struct kvm_page_fault *fault)
 {
 	fault->pfn_clock = kvm->oracles->clock;

@@ -32,6 +32,7 @@ struct gfn_to_pfn_cache *gpc_of(struct kvm *kvm, s64 number)
 	return gpc;
 }
 
+/* Whether a valid cache holds a page of HVA [start, end). */
 static bool gpc_in_range(const struct gfn_to_pfn_cache *gpc, s64 start, s64 end)
 {
 	return gpc->valid && gpc->uhva >= start && gpc->uhva < end;

@@ -138,8 +138,10 @@ bool someone_waits_for(const struct lock *lock);
 
 #define STEP(text) step(LABEL(text))
 #define RETRY(text) step_retry(LABEL(text))
-#define WANT_LOCK_FREE(lock, text) step_free(LABEL(text), (lock)) /* WantMutex, WantWrite, WantLock */
-#define WANT_LOCK_SHARED(lock, text) step_shared(LABEL(text), (lock)) /* WantRead, WantShared */
+/* WantMutex, WantWrite, WantLock */
+#define WANT_LOCK_FREE(lock, text) step_free(LABEL(text), (lock))
+/* WantRead, WantShared */
+#define WANT_LOCK_SHARED(lock, text) step_shared(LABEL(text), (lock))
 
 void step_retry(struct label *label);
 void step_free(struct label *label, struct lock *lock);

@@ -47,7 +47,7 @@ def test_the_example_patch_loads_and_agrees_on_the_example_program(tmp_path: Pat
 def test_every_file_and_command_that_the_readme_names_is_there() -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
-    for name in re.findall(r"`gmemdiff ([a-z]+)", README):
+    for name in re.findall(r"`gmemdiff ([a-z-]+)", README):
         assert name in cli.commands, name
 
 

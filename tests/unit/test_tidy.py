@@ -39,6 +39,22 @@ def test_a_long_function_is_found_also_inside_a_class(tmp_path: Path) -> None:
     assert found(tmp_path) == ["tests/long.py:2: function-length"]
 
 
+def test_wide_c_and_blanks_at_the_end_of_its_lines_are_found(tmp_path: Path) -> None:
+    text = "/* " + "x" * 98 + " */\n\tint fits;\nint blank; \n" + "\t" * 12 + "int x;\n"
+    plant(tmp_path, "fuzz/c/a.c", text)
+    plant(tmp_path, "fuzz/c/a.md", text)
+    assert found(tmp_path) == [f"fuzz/c/a.c:{line}: c-lines" for line in (1, 3, 4)]
+
+
+def test_a_c_function_of_the_model_without_a_comment_and_a_long_one_are_found(
+    tmp_path: Path,
+) -> None:
+    good = "/* A. */\nstatic int\nf(void)\n{\n\treturn 0;\n}\n\nint g(void);\n"
+    plant(tmp_path, "reference/c/a.c", good + "\nint h(int a,\n      int b)\n{\n\treturn a;\n}\n")
+    plant(tmp_path, "fuzz/c/a.c", "int h(void)\n{\n" + "\tx();\n" * 68 + "}\n")
+    assert found(tmp_path) == ["fuzz/c/a.c:1: c-function", "reference/c/a.c:10: c-function"]
+
+
 def test_missing_docstrings_are_found_in_the_packages_only(tmp_path: Path) -> None:
     two = "\n        x = 1\n        return x\n"
     text = f"class C:\n    def f(self):{two}    def _f(self):{two}\ndef g(): ...\n"

@@ -20,6 +20,7 @@ from typing import Final
 
 import click
 
+from fuzz.port.compiler import NoCompilerError, find_compiler
 from tools import exits
 
 # module, package that it comes from, what it is for
@@ -34,15 +35,14 @@ PACKAGES: Final = (
     ("hypothesis", "hypothesis", "property tests"),
     ("pytest", "pytest", "tests and *.prog files as tests"),
     ("atheris", "atheris", "campaigns"),
-    ("elftools", "pyelftools", "gmemdiff abi"),
+    ("elftools", "pyelftools", "gmemdiff abi; coverage of campaigns in C"),
 )
 PROGRAMS: Final = (
-    ("clang", "nothing yet; the C port will need it or gcc"),
-    ("gcc", "nothing yet; the C port will need it or clang"),
     ("chromium", "only the test that looks at a report in a browser"),
     ("qemu-system-x86_64", "nothing yet; the lab will need it for x86 kernels"),
     ("qemu-system-aarch64", "nothing yet; the lab will need it for arm64 kernels"),
 )
+COMPILER_USE: Final = "the C port: lockstep, fast campaigns; clang or zig for its coverage"
 VERSION_SECONDS_MAX: Final = 10
 
 
@@ -67,6 +67,14 @@ def _program(name: str) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         return f"does not run: {error}"
     return (done.stdout.splitlines() or ["unknown version"])[0]
+
+
+def _compiler() -> str:
+    """What would build the C port; empty when nothing can."""
+    try:
+        return find_compiler().name
+    except NoCompilerError:
+        return ""
 
 
 def _memory() -> str:
@@ -103,6 +111,8 @@ def checks() -> list[Check]:
     for name, use in PROGRAMS:
         version = _program(name)
         done.append(Check(name, version or "missing", use, bool(version)))
+    compiler = _compiler()
+    done.append(Check("C compiler", compiler or "missing", COMPILER_USE, bool(compiler)))
     kvm = "present" if Path("/dev/kvm").exists() else "missing"
     done.append(Check("/dev/kvm", kvm, "nothing: never used", True))
     done.append(Check("cores", str(_cores()), "one worker each, by default", True))
