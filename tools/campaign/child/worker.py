@@ -43,6 +43,7 @@ QUIET_OPTIONS: Final = (
     "-reload=1",  # seconds between looks for what other workers found
     "-print_final_stats=0",
     "-verbosity=0",
+    "-print_funcs=0",
 )
 # libFuzzer keeps a smaller program with the same features in place of the larger one, and removes
 # the larger file only when it wrote that itself, in this process.  After a restart the corpus is
