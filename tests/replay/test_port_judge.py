@@ -25,7 +25,7 @@ FILES: Final = sorted(path.relative_to(CORPORA).as_posix() for path in CORPORA.r
 # Those in which sides are searched most; the rest is slow only because there is so much of it.
 QUICK: Final = [f for f in FILES if f.split("/")[0] in ("findings", "good_bad", "windows")][::3]
 NAMES: Final = ("stock", "seed")
-IN_PYTHON: Final = tuple(load_model(name) for name in NAMES)
+IN_PYTHON: Final = load_model("stock"), load_model("seed")
 FEW: Final = 40  # schedules of a search
 MANY: Final = 1000
 

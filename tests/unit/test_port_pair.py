@@ -113,7 +113,7 @@ def test_what_is_found_is_a_program_and_python_says_of_it_what_c_says(
     models = load_model("stock"), load_model("seed")
     told = Counter[object]()  # a rule that was told often enough is not told again
     whys = Counter[Why]()
-    for path in sorted((CORPORA / folder).glob("*.prog"))[::3]:
+    for path in sorted((CORPORA / folder).glob("*.prog"))[::8]:
         for found in pair.explore(load(path), 7, 60).found:
             text = format_program(found.program)
             validate(found.program)
