@@ -15,7 +15,7 @@ from fuzz.overlay import Model, load_model
 from fuzz.port.rebuild import rebuild
 from fuzz.port.runner import Runner, on_port
 from fuzz.search import execute
-from fuzz.text import format_program, load
+from fuzz.text import format_program, load, parse
 from fuzz.vocabulary import Program
 from reference.features import PROFILES, Profile
 from tests.ports import port_of
@@ -26,6 +26,17 @@ FILES: Final = sorted(path.relative_to(CORPORA).as_posix() for path in CORPORA.r
 QUICK: Final = [f for f in FILES if f.split("/")[0] in ("findings", "good_bad", "windows")][::3]
 NAMES: Final = ("stock", "seed")
 IN_PYTHON: Final = load_model("stock"), load_model("seed")
+VOID: Final = """\
+gmemdiff 1
+profile: v7.2 x86-tdp
+vmm0:
+  nop
+  nop
+vcpu0:
+  nop
+schedule:
+  vmm0[1] at begin#1 -> vcpu0
+"""  # vcpu0 has nothing left to do by then
 FEW: Final = 40  # schedules of a search
 MANY: Final = 1000
 
@@ -82,17 +93,19 @@ def test_what_a_run_in_c_took_is_what_a_recorder_is_told(in_c: tuple[Model, Mode
         def step(self, kvm: object, actor: str, op: int, label: str) -> None:
             self.append((actor, op, label))
 
-    for file in QUICK:
-        program = load(CORPORA / file)
+    void = 0
+    for program in (*(load(CORPORA / file) for file in QUICK), parse(VOID)):
         traces = (Trace(), Trace())
         runs = [
             execute(model, program, recorder=trace)
             for model, trace in zip((IN_PYTHON[1], in_c[1]), traces, strict=True)
         ]
-        assert traces[0] == traces[1], file
+        assert traces[0] == traces[1], format_program(program)
         assert runs[0].taken == runs[1].taken
         assert runs[0].void == runs[1].void
+        void += len(runs[0].void)
         assert (runs[0].end, runs[0].steps) == (runs[1].end, runs[1].steps)
+    assert void
 
 
 @pytest.mark.parametrize("name", NAMES)
