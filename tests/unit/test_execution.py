@@ -13,6 +13,7 @@ from fuzz.text import parse
 from reference.kvm import Kvm
 from reference.primitives import Retry, Steps
 
+A = 0x40000000
 HEADER = "gmemdiff 1\nprofile: v7.2 x86-tdp\n"
 GMEM_SLOT = """setup:
   create_gmem fd=gmem0 size=4p
@@ -172,6 +173,57 @@ def test_a_setup_that_tries_again_for_ever_is_a_livelock(monkeypatch: pytest.Mon
     result, _ = run(HEADER + "setup:\n  munmap hva=A len=1p\nvmm0:\n  nop\n")
     assert result.end is End.LIVELOCK
     assert "setup[0] at do_munmap.again" in result.stuck[0]
+
+
+def munmap_that_waits_for_another(monkeypatch: pytest.MonkeyPatch, ends: bool) -> None:
+    """vmm0's munmap of A tries again until that of A+1p has done its steps; or for ever."""
+    again = Retry("do_munmap.again")
+    done: list[bool] = []
+
+    def munmap(kvm: Kvm, hva: int, length: int) -> Steps[int]:
+        if hva == A:
+            while not done:
+                yield again
+        else:
+            for _ in range(8):
+                yield "do_munmap.step"
+            done.extend([True] * ends)
+        return 0
+
+    monkeypatch.setattr(Kvm, "do_munmap", munmap)
+
+
+TWO_MUNMAPS = HEADER + "vmm0:\n  munmap hva=A len=1p\nvmm1:\n  munmap hva=A+1p len=1p\nschedule:\n"
+BACK_AT_ONCE = "".join(f"  vmm1[0] at do_munmap.step#{n} -> vmm0\n" for n in range(1, 9))
+
+
+def test_who_is_handed_back_the_turn_at_once_is_no_livelock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing has moved but the schedule: its last preemption lets the other one end."""
+    munmap_that_waits_for_another(monkeypatch, ends=True)
+    result, _ = run(TWO_MUNMAPS + BACK_AT_ONCE)
+    assert result.end is End.FINISHED
+    assert len(result.taken) == 8
+    assert result.kvm.violations == {}
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        BACK_AT_ONCE,
+        "  vmm0[0] at do_munmap.again#2 -> vmm1\n",  # passed, and come to ever again
+        "  vmm0[0] at do_munmap.never#1 -> vmm1\n",
+    ],
+)
+def test_who_tries_again_for_ever_is_a_livelock_whatever_the_schedule_says(
+    monkeypatch: pytest.MonkeyPatch, schedule: str
+) -> None:
+    munmap_that_waits_for_another(monkeypatch, ends=False)
+    result, _ = run(TWO_MUNMAPS + schedule)
+    assert result.end is End.LIVELOCK
+    assert result.steps < 100
+    assert [site for _, site in result.kvm.violations] == ["do_munmap.again"]
 
 
 def test_a_crash_of_the_model_is_a_harness_error_that_says_where(

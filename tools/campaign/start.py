@@ -90,14 +90,17 @@ def open_settings(layout: Layout, wanted: Wanted) -> Settings:
             raise _differs(layout, side, mine, given)
     for side in OVERLAYS:
         campaign_model(layout, getattr(settings, side))
-    _engine(layout, settings, settings.engine)
+    other = "or start another campaign with --engine python and another -w"
+    _engine(layout, settings, settings.engine, other)
     return settings
 
 
-def _engine(layout: Layout, settings: Settings, wanted: str | None) -> str:
+def _engine(
+    layout: Layout, settings: Settings, wanted: str | None, advice: str = "or use --engine python"
+) -> str:
     """The engine to use: what is wanted, else C when there is a compiler and both sides exist in C.
 
-    What it needs is built here, once, and not by each worker.  Raises CampaignError.
+    What it needs is built here, once, and not by each worker.  Raises CampaignError, with advice.
     """
     if wanted == "python":
         return wanted
@@ -108,7 +111,7 @@ def _engine(layout: Layout, settings: Settings, wanted: str | None) -> str:
     except (NoCompilerError, BuildError, PatchError) as error:
         if wanted is None:
             return "python"
-        raise CampaignError(f"engine c: {error}; or use --engine python") from error
+        raise CampaignError(f"engine c: {error}; {advice}") from error
     return "c"
 
 

@@ -83,14 +83,14 @@ def _programs(layout: Layout) -> list[Path]:
 
 def executed(patched: Patched, programs: Sequence[Path]) -> list[str]:
     """How much of the changed lines the programs execute, in lines to print."""
+    changed = {file: lines for file, lines in sorted(patched.changed.items()) if lines}
+    if not changed:
+        return ["changed:    no line is new; what the patch removes cannot be counted"]
     try:
         counts = line_counts(patched.sources, programs)
     except NoCountsError as error:
         return [f"changed:    lines executed are not known: {error}"]
-    lines: list[str] = []
-    for file, changed in sorted(patched.changed.items()):
-        lines += _of_file(file, changed, counts)
-    return lines or ["changed:    no line is new; what the patch removes cannot be counted"]
+    return [told for file, lines in changed.items() for told in _of_file(file, lines, counts)]
 
 
 def _of_file(file: str, changed: Iterable[int], counts: Counts) -> list[str]:
