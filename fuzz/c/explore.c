@@ -154,12 +154,13 @@ static void change_argument(const struct program *program, struct op *op)
 	switch (info->kind) {
 	case ARG_ADDR:
 	case ARG_HVA:
-		moved = (s64)*value + pages[draw(6)] * PAGE_SIZE;
-		*value = moved >= 0 ? (u64)moved : *value;
+		if (!__builtin_add_overflow((s64)*value, pages[draw(6)] * PAGE_SIZE, &moved) &&
+		    moved >= 0)
+			*value = moved;
 		break;
 	case ARG_INT:
-		moved = (s64)*value + (draw(2) ? 1 : -1);
-		*value = moved >= 0 ? (u64)moved : *value;
+		if (!__builtin_add_overflow((s64)*value, draw(2) ? 1 : -1, &moved) && moved >= 0)
+			*value = moved;
 		break;
 	case ARG_FD:
 		*value = draw(2);

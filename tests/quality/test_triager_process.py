@@ -135,7 +135,9 @@ def test_a_queued_program_that_never_ends_does_not_stop_triage(layout: Layout) -
 def test_a_signal_or_the_end_of_its_parent_ends_it_in_good_order(layout: Layout) -> None:
     write_whole(layout.queue / "1.prog", samples.STALE)
     child = start(layout)
-    time.sleep(1.0)
+    until = time.monotonic() + 20
+    while (layout.queue / "1.prog").exists() and time.monotonic() < until:
+        time.sleep(0.05)  # it has come to its work, and so to its handlers
     child.send_signal(signal.SIGTERM)
     assert child.wait(10) == 0
     command = [sys.executable, "-m", "tools.campaign.triage.triager", str(layout.root)]

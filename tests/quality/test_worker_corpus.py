@@ -35,7 +35,7 @@ def shorter(data, *_):
 
 fuzz(
     SimpleNamespace(
-        harness=SimpleNamespace(counters=counters),
+        harness=SimpleNamespace(counters=counters, native=lambda: []),
         test_one_input=run,
         custom_mutator=shorter,
         custom_crossover=shorter,
