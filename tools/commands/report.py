@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from tools.commands.options import json_option, version
 from tools.report.gather import Campaign, gather
 from tools.report.junit import to_junit
 from tools.report.page import load_side, make_page, render
+from tools.report.port_sources import measure_port
 from tools.report.sarif import to_sarif
 from tools.report.sources import Sources, annotate, chosen, measure, programs_in
 from tools.report.summary import to_json
@@ -87,10 +89,17 @@ def _sources(campaign: Campaign) -> Sources | None:
         paths = sorted(p for p in campaign.layout.corpus.iterdir() if p.is_file())
     except OSError:
         return None
-    programs = list(programs_in(chosen(paths)))
+    sample = chosen(paths)
+    programs = list(programs_in(sample))
     if not programs:
         return None
-    return annotate(measure(programs, ours, theirs), len(programs), len(paths))
+    covered = {side: dict(files) for side, files in measure(programs, ours, theirs).items()}
+    with tempfile.TemporaryDirectory() as folder:
+        if campaign.settings.engine == "c":
+            port = measure_port(campaign.layout.root, campaign.settings, sample, Path(folder))
+            for side, files in port.items():
+                covered[side].update(files)
+        return annotate(covered, len(programs), len(paths))
 
 
 def _tell(campaign: Campaign, written: list[Path]) -> None:
