@@ -18,6 +18,7 @@ from typing import Final
 from fuzz.codec import random_program
 from fuzz.execution import Plan
 from fuzz.overlay import load_model
+from fuzz.port.addresses import symbolised
 from fuzz.port.build import Options, build_program, ported_models, sources_of
 from fuzz.port.compiler import NoCompilerError, find_compiler
 from fuzz.port.encode import BeyondPortError, encode
@@ -88,7 +89,8 @@ def replay(name: str, batch: Sequence[tuple[str, Program]], *options: str) -> li
             wanted = outcome_text(program, execute(model, program, Plan.of(program)))
             if f"{file_name}\n{wanted}\n" not in done.stdout:
                 wrong.append(f"{name}: {where}: not what Python comes to")
-    return [*wrong, done.stderr.strip()] if wrong or done.returncode else []
+    told = symbolised(done.stderr.strip(), main)
+    return [*wrong, told] if wrong or done.returncode else []
 
 
 def main(arguments: Sequence[str]) -> int:

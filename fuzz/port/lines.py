@@ -2,12 +2,14 @@
 
 The files are built once more, by a compiler that counts lines (gcc with gcov, clang with
 llvm-cov), and the programs are run in a process of their own, which writes the counts at its end.
+A clang without llvm-cov, such as ziglang's, gives the lines at which a coverage point stands.
 
     python -m fuzz.port.lines LIBRARY < PATHS     is that process
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import shutil
 import subprocess
@@ -17,8 +19,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from fuzz.port.build import ENGINE_SOURCES, compile_flags
+from fuzz.port.addresses import covered_points
+from fuzz.port.build import ENGINE_SOURCES, Options, build_library, compile_flags
 from fuzz.port.compiler import Compiler, find_compiler
+from fuzz.port.coverage import regions
 from fuzz.port.encode import BeyondPortError
 from fuzz.port.library import Port
 from fuzz.text import ProgramError, load
@@ -34,6 +38,8 @@ class NoCountsError(Exception):
 def line_counts(sources: Mapping[str, str], programs: Iterable[Path]) -> Counts:
     """Run programs on the port made of these sources.  Raises NoCountsError."""
     compiler = find_compiler()
+    if compiler.covers and not _has_llvm_cov(compiler):
+        return _point_counts(sources, programs)
     tool = _counting_tool(compiler)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -52,12 +58,40 @@ def _counting_tool(compiler: Compiler) -> list[str]:
     gcov = shutil.which("gcov")
     if not compiler.covers and gcov:
         return [gcov]
-    if "ziglang" not in compiler.command and compiler.covers and shutil.which("llvm-cov"):
+    if compiler.covers:
         return ["llvm-cov", "gcov"]
     raise NoCountsError(
         f"{compiler.name} counts no lines here; with gcc (and its gcov) or clang (and llvm-cov) "
         "they are counted"
     )
+
+
+def _has_llvm_cov(compiler: Compiler) -> bool:
+    return "ziglang" not in compiler.command and shutil.which("llvm-cov") is not None
+
+
+def _point_counts(sources: Mapping[str, str], programs: Iterable[Path]) -> Counts:
+    """The same from coverage points: only lines at which one stands are known."""
+    path = build_library(sources, Options(coverage=True))
+    port = Port(path, survival=False)
+    _run_all(port, programs)
+    counts: dict[str, dict[int, int]] = {}
+    hits = b"".join(ctypes.string_at(region.start, region.size) for region in regions(port))
+    for hit, line in zip(hits, covered_points(path), strict=True):
+        if line is not None and line[0] in sources:
+            lines = counts.setdefault(line[0], {})
+            lines[line[1]] = lines.get(line[1], 0) + hit
+    return counts
+
+
+def _run_all(port: Port, programs: Iterable[Path]) -> None:
+    """Run programs, each under its own schedule; what cannot be read or run is passed over."""
+    for path in programs:
+        try:
+            port.load(load(str(path)))
+        except (ProgramError, BeyondPortError, OSError):
+            continue
+        port.run()
 
 
 def _build(folder: Path, sources: Mapping[str, str], compiler: Compiler) -> Path:
@@ -106,12 +140,7 @@ def _add(
 def main(arguments: list[str]) -> int:
     """Run the programs named on standard input, each under its own schedule."""
     port = Port(Path(arguments[0]), survival=False)
-    for path in sys.stdin.read().splitlines():
-        try:
-            port.load(load(path))
-        except (ProgramError, BeyondPortError, OSError):
-            continue
-        port.run()
+    _run_all(port, map(Path, sys.stdin.read().splitlines()))
     return 0
 
 
