@@ -31,6 +31,8 @@ ROOT: Final = Path(__file__).parents[2]
 SEED: Final = (ROOT / "patched" / "c" / "seed.patch").read_text(encoding="utf-8")
 PLACE: Final = "\t\t\tslot = iter.slot;\n\n\t\t\tgfn_range = hva_range_to_gfn_range"
 SECONDS: Final = 20
+# A line is a line to gcc; clang has one coverage point for two of them.
+EXECUTED: Final = re.compile(r"changed: +kvm_main.c: ([12]) of \1 new lines executed")
 SAFE: Final = re.compile(r"\b(safe|correct|no bugs?|proven|verified|passed|ok)\b", re.IGNORECASE)
 
 
@@ -155,9 +157,9 @@ def test_changed_lines_are_counted_by_whether_a_program_executes_them(tmp_path: 
     (told,) = executed(patched, [reaching])
     if "are not known" in told:
         pytest.skip(told)
-    assert told == "changed:    kvm_main.c: 2 of 2 new lines executed"
+    assert EXECUTED.fullmatch(told)
     first, second = executed(patched, [other])
-    assert first == "changed:    kvm_main.c: 0 of 2 new lines executed"
+    assert re.fullmatch(r"changed: +kvm_main.c: 0 of [12] new lines executed", first)
     assert re.fullmatch(r" +never executed: \d+-\d+", second)
 
 
@@ -186,6 +188,8 @@ def test_where_lines_cannot_be_counted_the_reason_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs_compiler()
+    if find_compiler().covers:
+        pytest.skip("clang's coverage points need no tool")
     monkeypatch.setattr(shutil, "which", lambda name: None)
     patched = sources_of(write(tmp_path, "seed.patch", SEED))
     (told,) = executed(patched, [])
@@ -205,7 +209,7 @@ def test_the_seeds_patch_is_found_to_break_what_the_reference_does_not(
     told = capsys.readouterr()
     assert code == exits.FINDING, told.err
     assert "patched-only stale-spte" in told.out
-    assert re.search(r"changed: +kvm_main.c: 2 of 2 new lines executed|are not known", told.out)
+    assert EXECUTED.search(told.out) or "are not known" in told.out
     assert "This says what was explored." in told.out
     assert not SAFE.search(told.out + told.err)
     folders = list(findings_in(Layout(root).findings))
