@@ -384,6 +384,11 @@ const struct taken_step *steps_taken(u32 *n)
 	return exec.taken;
 }
 
+void log_boundaries(bool on)
+{
+	exec.logging = on;
+}
+
 const struct boundary *boundaries_passed(u32 *n)
 {
 	*n = exec.nr_passed;
@@ -734,7 +739,6 @@ static void run_actors(void)
 struct run *execute(struct program *program, recorder_t recorder)
 {
 	exec.recorder = recorder;
-	exec.logging = true;
 	run_init(program);
 	run_setup();
 	if (exec.run.end == END_FINISHED && exec.setup.op == exec.setup.spec->nr_ops &&
@@ -746,7 +750,6 @@ struct run *execute(struct program *program, recorder_t recorder)
 		kept.nr_violations = exec.run.nr_violations;
 	}
 	run_actors();
-	exec.logging = false;
 	return &exec.run;
 }
 

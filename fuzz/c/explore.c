@@ -307,6 +307,17 @@ static void keep_parent(const struct variant *variant)
 	memcpy(parent->boundaries, passed, parent->nr_boundaries * sizeof(*passed));
 }
 
+/* Run our side from the beginning, and learn where it can be preempted. */
+static struct run *execute_logged(struct program *program)
+{
+	struct run *run;
+
+	log_boundaries(true);
+	run = execute(program, NULL);
+	log_boundaries(false);
+	return run;
+}
+
 /* Run one schedule on both sides, and note what it shows. */
 static void look(struct program *ours, struct program *theirs, struct variant *variant, bool first)
 {
@@ -319,7 +330,7 @@ static void look(struct program *ours, struct program *theirs, struct variant *v
 	put_ops(ours, variant, before_ops);
 	schedule(theirs, variant->points, variant->nr_points, NULL);
 	schedule(ours, variant->points, variant->nr_points, explore.translation);
-	after = first ? execute(theirs, NULL) : execute_again(theirs);
+	after = first ? execute_logged(theirs) : execute_again(theirs);
 	before = first ? reference->execute(ours, NULL) : reference->execute_again(ours);
 	explore.result.runs++;
 	explore.result.steps += after->steps + before->steps;
@@ -340,7 +351,7 @@ static void look(struct program *ours, struct program *theirs, struct variant *v
 	if (first) {
 		keep_parent(variant);
 	} else if (fresh) { /* once more, to learn where it can be preempted */
-		after = execute(theirs, NULL);
+		execute_logged(theirs);
 		keep_parent(variant);
 	}
 	take_ops_back(theirs, variant, before_ops);

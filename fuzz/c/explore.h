@@ -14,7 +14,6 @@ struct side {
 	size_t program_size; /* both were built with the same idea of a program */
 	struct run *(*execute)(struct program *program, recorder_t recorder);
 	struct run *(*execute_again)(struct program *program);
-	const struct boundary *(*boundaries_passed)(u32 *n);
 	void (*visible_of)(struct kvm *kvm, struct visible *visible);
 	u64 (*visible_backing)(struct kvm *kvm, int as_id, s64 gfn, u64 *high);
 	u32 (*label_id)(const char *name);

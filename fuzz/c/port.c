@@ -134,7 +134,6 @@ EXPORT const struct side *gmemdiff_side(void)
 		.program_size = sizeof(struct program),
 		.execute = execute,
 		.execute_again = execute_again,
-		.boundaries_passed = boundaries_passed,
 		.visible_of = visible_of,
 		.visible_backing = visible_backing,
 		.label_id = label_id,

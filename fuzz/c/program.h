@@ -115,7 +115,8 @@ struct boundary {
 	u32 label, occurrence;
 };
 
-/* The boundaries that the last execute() passed, in order. */
+/* Keep the boundaries of the runs that execute() does, or not; the last one's, in order. */
+void log_boundaries(bool on);
 const struct boundary *boundaries_passed(u32 *n);
 
 /* The id of a label, or UINT32_MAX when no step of the port has that name. */

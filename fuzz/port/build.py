@@ -64,6 +64,15 @@ def _read(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in files}
 
 
+def engine_sources(main: str = "", stubs: bool = False) -> dict[str, str]:
+    """The engine's files, by name: of its programs only `main`, and the stubs when asked for."""
+    return {
+        name: text
+        for name, text in _read(ENGINE_SOURCES).items()
+        if (not name.endswith(_MAIN) or name == main) and (name != _STUBS or stubs)
+    }
+
+
 def ported_models() -> tuple[str, ...]:
     """The models that exist in C as well: the stock one, and each with a patch."""
     names = sorted(
@@ -148,13 +157,11 @@ def _built(
     """Compile what has changed, and link."""
     compiler = find_compiler()
     sanitizers = _sanitizers(options, compiler)
-    engine = _read(ENGINE_SOURCES)
-    files = {**model, **engine}
     covered = options.coverage and compiler.covers
+    files = {**model, **engine_sources(main, covered)}
     units = []
     for file, text in files.items():
-        program = file in engine and file.endswith(_MAIN) and file != main
-        if not file.endswith(".c") or program or (file == _STUBS and not covered):
+        if not file.endswith(".c"):
             continue
         counted = covered and file in model and file not in NOT_COVERED
         units.append(_Unit(file, text, (*_FLAGS, *sanitizers, *((_COVERAGE,) if counted else ()))))

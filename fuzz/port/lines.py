@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from fuzz.port.addresses import covered_points
-from fuzz.port.build import ENGINE_SOURCES, Options, build_library, compile_flags
+from fuzz.port.build import Options, build_library, compile_flags, engine_sources
 from fuzz.port.compiler import Compiler, find_compiler
 from fuzz.port.coverage import regions
 from fuzz.port.encode import BeyondPortError
@@ -95,10 +95,7 @@ def _run_all(port: Port, programs: Iterable[Path]) -> None:
 
 
 def _build(folder: Path, sources: Mapping[str, str], compiler: Compiler) -> Path:
-    files = dict(sources)
-    for path in sorted([*ENGINE_SOURCES.glob("*.c"), *ENGINE_SOURCES.glob("*.h")]):
-        if not path.name.endswith("_main.c") and path.name != "coverage_stubs.c":
-            files[path.name] = path.read_text(encoding="utf-8")
+    files = {**sources, **engine_sources()}
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     flags = [flag for flag in compile_flags() if not flag.startswith("-O")]

@@ -151,7 +151,7 @@ class _Side(ctypes.Structure):
     _fields_ += [
         (name, ctypes.c_void_p)
         for name in (
-            "execute", "execute_again", "boundaries_passed", "visible_of", "visible_backing",
+            "execute", "execute_again", "visible_of", "visible_backing",
             "label_id", "nr_labels", "label_name", "program",
         )
     ]  # fmt: skip
