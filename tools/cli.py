@@ -43,12 +43,13 @@ from tools.commands.run import run
 from tools.commands.show import show
 from tools.commands.upkeep import cmin, status, stop, triage
 from tools.commands.words import explain, models, ops
+from tools.lab.errors import LabError, MissingError
 
 NAME: Final = "gmemdiff"
 # What somebody gave us is wrong, and the text says where and what to do.
 WRONG_INPUT: Final = (
     ProgramError, OverlayError, FindingError, CampaignError, AcceptError, PatchError, BuildError,
-    BeyondPortError, ObjectError,
+    BeyondPortError, ObjectError, LabError,
 )  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WRONG_INPUT as error:
         print(error, file=sys.stderr)
         return exits.BAD_INPUT
-    except NoCompilerError as error:
+    except (NoCompilerError, MissingError) as error:
         print(f"skipped: {error}", file=sys.stderr)
         return exits.SKIPPED
     except (click.Abort, KeyboardInterrupt):

@@ -1,0 +1,203 @@
+"""apt as a library to borrow from: own lists, own cache, no root, nothing installed.
+
+apt checks the signature of every index and the checksum of every package.  The machine's package
+state is read where a caller asks what is missing here, and never written: every folder that apt
+writes to is ours, hooks are not run, and packages are unpacked with ``dpkg-deb -x``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tools.lab.errors import MissingError
+from tools.lab.sources import Source
+
+# Settings of the machine that say how to reach the archive; all else of its apt.conf is ignored.
+_REACH: Final = re.compile(
+    r"^Acquire::(https?|ftp|Retries|Queue-Mode|ForceIPv[46]|ForceHash|Check-Valid-Until|Check-Date"
+    r"|By-Hash|Max-ValidTime|Min-ValidTime)\b", re.I,
+)  # fmt: skip
+_URI: Final = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+)")
+_TAIL_MAX: Final = 3  # lines of apt's own words in an error
+SYSTEM_STATUS: Final = Path("/var/lib/dpkg/status")
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A package file, and its size in bytes."""
+
+    file: Path
+    size: int
+
+
+class Deadline:
+    """Seconds that remain of a budget that several commands share."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds left; never less than a moment, so that a command still says what it wants."""
+        return max(0.1, self._end - time.monotonic())
+
+
+class Apt:
+    """apt with a folder of its own.
+
+    status: what counts as installed; without one, nothing does.  arch: Debian's name of it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        sources: Sequence[Source],
+        arch: str,
+        deadline: Deadline,
+        status: Path | None = None,
+    ) -> None:
+        for tool in ("apt-get", "apt-cache", "apt-config", "dpkg-deb"):
+            if shutil.which(tool) is None:
+                raise MissingError(f"not found: {tool}; packages are fetched with apt")
+        self.folder = folder
+        self.arch = arch
+        self.deadline = deadline
+        for sub in ("lists/partial", "archives/partial", "state", "none", "log"):
+            (folder / sub).mkdir(parents=True, exist_ok=True)
+        (folder / "lab.sources").write_text("\n".join(s.text() for s in sources))
+        (folder / "status").touch()
+        (folder / "apt.conf").write_text(_conf(folder, arch, status or folder / "status"))
+        self._environment = {
+            **os.environ, "APT_CONFIG": str(folder / "apt.conf"), "LC_ALL": "C.UTF-8",
+        }  # fmt: skip
+
+    def update(self) -> list[str]:
+        """Fetch the indexes; returns what apt says of those that could not be fetched."""
+        done = self._apt("apt-get", "update")
+        said = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))]
+        if not any((self.folder / "lists").glob("*Packages*")):
+            raise MissingError(
+                "package indexes cannot be fetched (no network?): " + _last(done.stderr)
+            )
+        return [line for line in said if "Conflicting distribution" not in line]
+
+    def names(self, prefix: str) -> list[str]:
+        """Names of packages that begin with a prefix, sorted."""
+        done = self._apt("apt-cache", "pkgnames", prefix)
+        return sorted(done.stdout.split())
+
+    def download(self, packages: Iterable[str], folder: Path) -> list[Path]:
+        """Fetch these packages, without what they depend on; returns their files."""
+        wanted = list(packages)
+        folder.mkdir(parents=True, exist_ok=True)
+        # apt lists only what is not in the current folder yet.
+        none = self.folder / "none"
+        listed = self._checked("apt-get", "download", "--print-uris", *wanted, cwd=none)
+        files = [folder / match["file"] for match in map(_URI.match, listed) if match]
+        self._checked("apt-get", "download", *wanted, cwd=folder)
+        lost = [file.name for file in files if not file.is_file()]
+        if lost or len(files) < len(wanted):
+            raise MissingError(f"apt-get download did not bring {', '.join(lost or wanted)}")
+        return files
+
+    def download_with_dependencies(self, packages: Iterable[str]) -> list[Path]:
+        """Fetch these packages and all they need that `status` does not have."""
+        command = ("--no-install-recommends", "--yes", "--download-only", "install", *packages)
+        listed = self._checked("apt-get", "--print-uris", *command)
+        names = [match["file"] for match in map(_URI.match, listed) if match]
+        self._checked("apt-get", *command)
+        archives = self.folder / "archives"
+        files = [archives / name for name in names]
+        lost = [file.name for file in files if not file.is_file()]
+        if lost:
+            raise MissingError(f"apt-get install --download-only did not bring {', '.join(lost)}")
+        return files
+
+    def _checked(self, *command: str, cwd: Path | None = None) -> list[str]:
+        done = self._apt(*command, cwd=cwd)
+        if done.returncode:
+            raise MissingError(f"{command[0]} failed: {_last(done.stderr)}")
+        return done.stdout.splitlines()
+
+    def _apt(self, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                command,
+                cwd=cwd,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=self.deadline.left(),
+            )
+        except subprocess.TimeoutExpired as error:
+            raise MissingError(
+                f"{' '.join(command[:2])} took longer than the {self.deadline.seconds:g} s that "
+                "were left; run it again: what has arrived is kept"
+            ) from error
+
+
+def unpack(package: Path, folder: Path, deadline: Deadline) -> None:
+    """Unpack one package's files below a folder; nothing of it is run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        ["dpkg-deb", "-x", str(package), str(folder)],
+        capture_output=True, text=True, errors="replace", timeout=deadline.left(),
+    )  # fmt: skip
+    if done.returncode:
+        raise MissingError(f"{package.name} cannot be unpacked: {_last(done.stderr)}")
+
+
+def _conf(folder: Path, arch: str, status: Path) -> str:
+    """A configuration that replaces the machine's, except for how to reach the archive."""
+    none = folder / "none"
+    ours = {
+        "APT::Architecture": arch,
+        "APT::Sandbox::User": "root",  # apt's own user cannot read everybody's cache folder
+        "APT::Install-Recommends": "false",
+        "Debug::NoLocking": "true",
+        "Dir::Etc::Main": "/dev/null",
+        "Dir::Etc::Parts": none,
+        "Dir::Etc::SourceList": folder / "lab.sources",
+        "Dir::Etc::SourceParts": none,
+        "Dir::Etc::Preferences": "/dev/null",
+        "Dir::Etc::PreferencesParts": none,
+        "Dir::State": folder / "state",
+        "Dir::State::Lists": folder / "lists",
+        "Dir::State::Status": status,
+        "Dir::State::Extended_States": folder / "state" / "extended_states",
+        "Dir::Cache": folder,
+        "Dir::Cache::Archives": folder / "archives",
+        "Dir::Log": folder / "log",
+        "Acquire::Languages": "none",
+        "Acquire::AllowInsecureRepositories": "false",
+        "Acquire::Retries": "3",
+    }
+    lines = [f'{name} "{value}";' for name, value in ours.items()]
+    lines.append(f'APT::Architectures {{ "{arch}"; }};')
+    return "\n".join([*_reach(), *lines]) + "\n"
+
+
+def _reach() -> list[str]:
+    """The machine's own settings for proxies, retries and the like."""
+    done = subprocess.run(
+        ["apt-config", "dump", "--no-empty", "--format", '%F "%v";%n', "Acquire"],
+        capture_output=True, text=True, errors="replace",
+    )  # fmt: skip
+    return [line for line in done.stdout.splitlines() if _REACH.match(line)]
+
+
+def _last(text: str) -> str:
+    """The last lines of what a command said, as one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("E:")] or lines
+    return " / ".join(errors[-_TAIL_MAX:]) or "it said nothing"
