@@ -26,6 +26,7 @@ from reference.state import Vcpu
 STEPS_MAX: Final = 20_000
 RETRIES_BEFORE_DIGEST: Final = 3
 BEGIN: Final = "begin"  # the label before an op's first step
+RESUME: Final = "resume"  # no step: an op goes on after others have run
 
 
 class HarnessError(Exception):
@@ -147,12 +148,6 @@ def waiting_in_a_circle(kvm: Kvm) -> list[Task]:
     return []
 
 
-def _due(actor: _Actor) -> list[int]:
-    """How far the running op of an actor is towards its preemptions: they change what comes."""
-    points = actor.points[actor.op] if actor.op < actor.end else None
-    return [min(actor.counts.get(at, 0), max(when)) for at, when in (points or {}).items()]
-
-
 class Execution:
     """One run of one plan on one freshly made model."""
 
@@ -196,7 +191,7 @@ class Execution:
                     self._stuck(End.DEADLOCK, [self.setup])
             actor = self._next_after(-1)
             while actor is not None and run.end is End.FINISHED:
-                target = self._turn(actor)
+                target = self._at_turn(actor) or self._turn(actor)
                 actor = target if target is not None else self._next_after(actor.task.index)
         except HarnessError:
             raise
@@ -229,6 +224,14 @@ class Execution:
     def _runnable(self, actor: _Actor) -> bool:
         return actor.op < actor.end and (actor.want is None or actor.want.ready(self.kvm))
 
+    def _at_turn(self, actor: _Actor) -> _Actor | None:
+        """Whom the schedule lets run instead of an actor whose turn comes, if anybody."""
+        points = actor.points[actor.op]
+        if points is None:
+            return None
+        label = RESUME if actor.gen is not None or actor.counts else BEGIN
+        return self._preempted(actor, label, points[label]) if label in points else None
+
     def _turn(self, actor: _Actor) -> _Actor | None:
         """Let one actor run until its op ends, it is preempted, or it has to wait.
 
@@ -240,10 +243,6 @@ class Execution:
         points = actor.points[actor.op]
         gen = actor.gen
         if gen is None:
-            if points is not None and BEGIN in points and not actor.counts:
-                target = self._preempted(actor, points[BEGIN])
-                if target is not None:
-                    return target
             kvm.busy.add(actor.task)
             begun = start_op(kvm, actor.task, actor.vcpu, actor.ops[actor.op])
             if isinstance(begun, int | str):
@@ -264,13 +263,13 @@ class Execution:
                 if isinstance(stop, str):
                     actor.label = stop
                     if points is not None and stop in points:
-                        target = self._preempted(actor, points[stop])
+                        target = self._preempted(actor, stop, points[stop])
                         if target is not None:
                             return target
                     continue
                 actor.label = label = stop.label
                 if points is not None and label in points:
-                    target = self._preempted(actor, points[label])
+                    target = self._preempted(actor, label, points[label])
                     if target is not None:
                         actor.want = kvm.waiting[actor.task] = stop
                         return target
@@ -309,12 +308,11 @@ class Execution:
         site = "return with " + "+".join(sorted(set(names)))
         self.kvm.report("lockdep", site, f"{actor.name}[{actor.op}] ends holding {names}")
 
-    def _preempted(self, actor: _Actor, points: dict[int, Preemption]) -> _Actor | None:
+    def _preempted(self, actor: _Actor, label: str, points: dict[int, Preemption]) -> _Actor | None:
         """Whom the schedule lets run instead at this boundary, if anybody.
 
         points: what happens at this step, by how often the op has come to it.
         """
-        label = actor.label
         count = actor.counts[label] = actor.counts.get(label, 0) + 1
         preemption = points.get(count)
         if preemption is None:
@@ -330,7 +328,7 @@ class Execution:
         """The actor starts over; the others go first.  A state that comes back is a livelock."""
         actor.retries += 1
         if actor.retries > RETRIES_BEFORE_DIGEST:
-            places = "|".join(f"{a.op}:{a.label}:{_due(a)}" for a in self.actors)
+            places = "|".join(f"{a.op}:{a.label}:{self._due(a)}" for a in self.actors)
             key = (actor.name, actor.op, places.encode() + state_digest(self.kvm))
             if key in self.seen:
                 left = [a for a in (self.setup, *self.actors) if a.op < len(a.ops)]
@@ -339,6 +337,11 @@ class Execution:
                 self._stuck(End.DEADLOCK if circle else End.LIVELOCK, left)
             self.seen.add(key)
         return None
+
+    def _due(self, actor: _Actor) -> list[int]:
+        """How far the running op is towards its preemptions: they change what comes."""
+        points = actor.points[actor.op] if actor.op < actor.end else None
+        return [min(actor.counts.get(at, 0), max(when)) for at, when in (points or {}).items()]
 
     def _note(self, rule: str, site: str, text: str) -> None:
         """A rule was just broken: keep where that was."""

@@ -21,6 +21,8 @@ from fuzz.finding import Finding, Kind, kinds_of
 from fuzz.judge import PATCHED_ONLY, Judgement, Verdict, compare
 from fuzz.overlay import Model
 from fuzz.search import RUNS_MAX
+from fuzz.strategies.named import REPLAY, make_strategy
+from fuzz.strategies.pct import DEPTH
 from fuzz.tolerance import benefit
 from fuzz.triage import FollowUp, Triage
 from fuzz.twins import Twins
@@ -41,6 +43,8 @@ class Settings:
     ops_max: int = 24
     runs_max: int = RUNS_MAX
     keep_going: bool = False  # after an internal error
+    strategy: str = REPLAY  # who goes on when: of fuzz/strategies/named.py
+    depth: int = DEPTH  # of PCT
 
 
 @dataclass(slots=True)
@@ -89,6 +93,11 @@ class Hunt:
         self.clock = clock
         self.twins = Twins(reference, patched)
         self.rng = random.Random(settings.seed)
+        self.strategy = (
+            make_strategy(settings.strategy, settings.seed, settings.depth)
+            if settings.strategy != REPLAY
+            else None
+        )
         self.totals = Totals()
         self.kept: dict[Kind, Finding] = {}
         self.triage = Triage(reference, patched, settings.runs_max, settings.profiles)
@@ -125,7 +134,10 @@ class Hunt:
         """Look at one program, and follow up each kind that it shows."""
         totals = self.totals
         totals.programs += 1
-        ours, theirs = self.twins.run(program)
+        if self.strategy is None:
+            ours, theirs = self.twins.run(program)
+        else:
+            program, ours, theirs = self.twins.drive(program, self.strategy)
         totals.steps += ours.steps + theirs.steps
         for name, (old, new) in benefit(ours, theirs).items():
             sums = totals.benefit.setdefault(name, [0, 0])

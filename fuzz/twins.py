@@ -21,6 +21,8 @@ from typing import Any
 from fuzz.execution import Plan, Run
 from fuzz.overlay import PROMISABLE, Model
 from fuzz.search import execute
+from fuzz.strategies.driven import drive
+from fuzz.strategies.strategy import Strategy
 from fuzz.vocabulary import Program
 
 
@@ -43,6 +45,17 @@ class Twins:
         theirs = execute(asking, program, plan)
         ours = theirs if self.agree(theirs) else execute(reference, program, plan)
         return ours, theirs
+
+    def drive(self, program: Program, strategy: Strategy) -> tuple[Program, Run, Run]:
+        """The same with a strategy instead of the program's schedule, on the patched side.
+
+        Returns the program with the schedule that came of it, which the reference follows.
+        """
+        reference, asking = self._models
+        self.begin()
+        scheduled, theirs = drive(asking, program, strategy)
+        ours = theirs if self.agree(theirs) else execute(reference, scheduled)
+        return scheduled, ours, theirs
 
     def asking(self, reference: Model, patched: Model) -> Model:
         """A version of the patched model that puts each question to a version of the reference."""

@@ -58,7 +58,6 @@ EXCEPTIONS: Final[tuple[Allowed, ...]] = (
     Allowed("c-function", "reference/c/shim.c", "shim.h says what each is for"),
     Allowed("c-function", "reference/c/state_text.c", "each writes one part of a state"),
     Allowed("c-function", "reference/c/ops.c", "one switch with a case for each op"),
-    Allowed("c-lines", "fuzz/c/e*.c", "a line of the scheduler, two of its search, a comment"),
     Allowed("c-lines", "fuzz/c/program.h", "the comment of a struct's field"),
     Allowed("file-length", "fuzz/c/execution.c", "the scheduler: one state, and all that moves it"),
 )

@@ -18,10 +18,12 @@
 #include "oracles.h"
 #include "program.h"
 #include "state_text.h"
+#include "strategy.h"
 
 #define STACK_SIZE (128u << 10)
 #define RETRIES_BEFORE_DIGEST 3
 #define SEEN_MAX 4096
+#define LABELS_MAX 512 /* that a strategy can stop at */
 #define PASSED_MAX 1024 /* boundaries of a run that are remembered; programs to fuzz are small */
 
 struct actor {
@@ -32,7 +34,8 @@ struct actor {
 	int op; /* that runs, or comes next */
 	bool begun; /* it runs */
 	bool ended; /* it has just ended */
-	bool counted_begin; /* its "begin" was come to */
+	bool counted_begin; /* its "begin" was come to, where that is looked at */
+	u32 visit; /* tells apart what was come to in this op */
 	struct label *label; /* of the step that comes next */
 	bool waits;
 	struct want want;
@@ -57,6 +60,12 @@ static struct {
 	bool logging;
 	u32 nr_passed;
 	struct boundary passed[PASSED_MAX];
+	struct strategy *strategy; /* that decides, or NULL: the schedule */
+	struct actor *chosen; /* by the strategy, for the turn that comes */
+	u32 nr_switches;
+	struct chosen_point switches[SWITCHES_MAX];
+	u32 visits;
+	struct { u32 visit, count; } came[ACTORS_MAX][LABELS_MAX]; /* how often an op to a label */
 	bool logging_steps;
 	struct taken_step taken[STEPS_MAX + OPS_MAX + 2];
 } exec;
@@ -409,17 +418,68 @@ static void next_step(struct actor *actor, struct label *label)
 	feedback_step(actor->task.index, label->id);
 }
 
-/* Whether the schedule stops the actor at its label; sets exec.target when somebody else can run. */
-static bool preempted(struct actor *actor)
+void drive(struct strategy *strategy)
+{
+	exec.strategy = strategy;
+}
+
+const struct chosen_point *switches_made(u32 *n)
+{
+	*n = exec.nr_switches;
+	return exec.switches;
+}
+
+/* How often the op has come to a label, as a run with the schedule that is drawn will count. */
+static u32 come_to(const struct actor *actor, u32 label)
+{
+	u32 *visit = &exec.came[actor->task.index][label].visit;
+	u32 *count = &exec.came[actor->task.index][label].count;
+
+	if (*visit != actor->visit) {
+		*visit = actor->visit;
+		*count = 0;
+	}
+	return ++*count;
+}
+
+/* Ask the strategy who goes on, and write it down when it is somebody else. */
+static bool redirected(struct actor *actor, u32 label)
+{
+	struct place place = { .actor = actor->task.index };
+	u32 occurrence;
+	int chosen;
+
+	if (label >= LABELS_MAX)
+		return false;
+	occurrence = come_to(actor, label);
+	if (exec.nr_switches == SWITCHES_MAX)
+		return false;
+	for (int i = 0; i < exec.nr_actors; i++)
+		if (runnable(&exec.actors[i]))
+			place.runnable[place.nr_runnable++] = i;
+	chosen = strategy_choose(exec.strategy, &place);
+	if (chosen == actor->task.index)
+		return false;
+	exec.switches[exec.nr_switches++] = (struct chosen_point){
+		{ actor->task.index, actor->op, label, occurrence }, chosen
+	};
+	exec.target = exec.chosen = &exec.actors[chosen];
+	return true;
+}
+
+/* Whether the schedule stops the actor at a label; sets exec.target when somebody else can run. */
+static bool preempted(struct actor *actor, u32 label)
 {
 	int first = actor->spec->points[actor->op];
 	struct point *hit = NULL;
 	struct run *run = &exec.run;
 
+	if (exec.strategy)
+		return actor != &exec.setup && redirected(actor, label);
 	for (int i = first; i >= 0; i = exec.program->points[i].next) {
 		struct point *point = &exec.program->points[i];
 
-		if (point->label == actor->label->id && ++point->count == point->occurrence)
+		if (point->label == label && ++point->count == point->occurrence)
 			hit = point;
 	}
 	if (!hit)
@@ -435,7 +495,7 @@ static bool preempted(struct actor *actor)
 
 static inline bool has_points(const struct actor *actor)
 {
-	return actor->spec->points[actor->op] >= 0;
+	return exec.strategy || actor->spec->points[actor->op] >= 0;
 }
 
 void step(struct label *label)
@@ -443,7 +503,7 @@ void step(struct label *label)
 	struct actor *actor = exec.now;
 
 	next_step(actor, label);
-	if (has_points(actor) && preempted(actor))
+	if (has_points(actor) && preempted(actor, label->id))
 		leave();
 }
 
@@ -452,7 +512,7 @@ void step_ready(struct label *label, enum want_kind kind, struct lock *lock)
 	struct actor *actor = exec.now;
 
 	next_step(actor, label);
-	if (has_points(actor) && preempted(actor)) {
+	if (has_points(actor) && preempted(actor, label->id)) {
 		wait_for(actor, &(struct want){ .kind = kind, .lock = lock });
 		leave();
 	}
@@ -464,14 +524,18 @@ static void retry(struct actor *actor)
 	static struct text text;
 	u64 hash = 14695981039346656037u;
 
+	if (exec.strategy && actor != &exec.setup)
+		strategy_gave_up(exec.strategy, actor->task.index);
 	if (++actor->retries <= RETRIES_BEFORE_DIGEST)
 		return;
 	text.n = 0;
 	text_add(&text, "%s %d", actor->task.name, actor->op);
 	for (int i = 0; i < exec.nr_actors; i++)
 		text_add(&text, "|%d:%s", exec.actors[i].op, exec.actors[i].label->name);
-	/* How far ops are towards their preemptions: these change what comes. */
-	for (int i = 0; i < exec.program->nr_points; i++) {
+	/* How far ops are towards their preemptions, or choices: these change what comes. */
+	if (exec.strategy)
+		text_add(&text, ",%u", exec.nr_switches);
+	for (int i = 0; i < exec.program->nr_points && !exec.strategy; i++) {
 		const struct point *point = &exec.program->points[i];
 
 		text_add(&text, ",%u",
@@ -498,7 +562,7 @@ void step_want(struct label *label, const struct want *want)
 	struct actor *actor = exec.now;
 
 	next_step(actor, label);
-	if (has_points(actor) && preempted(actor)) {
+	if (has_points(actor) && preempted(actor, label->id)) {
 		wait_for(actor, want);
 		leave();
 		return;
@@ -577,6 +641,25 @@ static void actor_main(void)
 	}
 }
 
+/* Whether somebody else is to run instead of an actor whose turn comes. */
+static bool diverted(struct actor *actor)
+{
+	bool begins = !actor->begun && !actor->counted_begin;
+	u32 label = (begins ? begin_label() : LABEL("resume"))->id;
+	bool chosen = exec.chosen == actor;
+
+	exec.chosen = NULL;
+	if (!has_points(actor))
+		return false;
+	actor->counted_begin = true;
+	if (begins)
+		actor->visit = ++exec.visits;
+	if (!exec.strategy || !chosen)
+		return preempted(actor, label);
+	come_to(actor, label); /* it was just chosen: nobody is asked again */
+	return false;
+}
+
 /*
  * Let one actor run until its op ends, it is preempted, or it has to wait.  Returns who goes on,
  * when the schedule says so; NULL for the next in turn.
@@ -586,12 +669,9 @@ static struct actor *turn(struct actor *actor)
 	current = &actor->task;
 	exec.now = actor;
 	exec.target = NULL;
+	if (diverted(actor))
+		return exec.target;
 	if (!actor->begun) {
-		if (!actor->counted_begin && has_points(actor)) {
-			actor->counted_begin = true;
-			if (preempted(actor))
-				return exec.target;
-		}
 		if (exec.logging)
 			log_boundary(actor);
 		exec.kvm.busy |= 1u << (actor->task.index + 1);
@@ -674,7 +754,11 @@ static void actors_init(struct program *program)
 	}
 	exec.nr_waiting = 0;
 	exec.nr_seen = 0;
+	exec.nr_switches = 0;
+	exec.chosen = NULL;
 	exec.now = NULL;
+	if (exec.strategy)
+		strategy_begin(exec.strategy, exec.nr_actors);
 	feedback_begin();
 }
 

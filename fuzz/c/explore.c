@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Drawing schedules and small changes for one program, and running them on both sides.
+ * Running many variants of one program on both sides: those of vary.c, or a strategy's.
  *
- * It starts from the program as it is.  Each next variant takes one that showed something new, and
- * lets one more actor in at a step that its run passed, or draws all of its preemptions anew;
- * every other one also changes an op: an argument, or the whole.  Setup stays as it is, so that a
- * run starts from what it left.  The same program and seed give the same variants, except that
- * what is new depends on what was seen before.
+ * It starts from the program as it is.  Setup stays as it is, so that a run starts from what it
+ * left.  The same program and seed give the same variants, except that what is new depends on what
+ * was seen before.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,48 +12,20 @@
 #include "compare.h"
 #include "explore.h"
 #include "feedback.h"
+#include "strategy.h"
+#include "vary.h"
 
 #define EXPORT __attribute__((visibility("default")))
-#define POOL_MAX 8
-#define BOUNDARIES_MAX 256
 #define SEEN_KINDS (1u << 12)
 #define TOLD_EACH 4 /* how often the same broken rules are told, before only powers of two */
-
-/* A schedule that showed something new, and where its run can be preempted. */
-struct parent {
-	u32 nr_points;
-	struct chosen_point points[CHOSEN_MAX];
-	u32 nr_edits;
-	struct edit edits[EDITS_MAX];
-	u32 nr_boundaries;
-	struct boundary boundaries[BOUNDARIES_MAX];
-};
 
 static struct {
 	const struct side *reference; /* the other library */
 	u32 *translation; /* our label ids in theirs */
-	struct parent pool[POOL_MAX];
-	u32 nr_pool;
-	u64 random;
+	struct pool pool;
 	struct { u64 kinds; u32 count; } told[SEEN_KINDS];
 	struct explored result;
 } explore;
-
-static struct arg_info args[NR_OPS][sizeof(((struct op *)NULL)->args) / sizeof(u64)];
-
-/* Learn about arguments: one entry for each that an op can have, in the order of ops. */
-EXPORT void gmemdiff_args(const struct arg_info *table)
-{
-	memcpy(args, table, sizeof(args));
-}
-
-static u32 draw(u32 below)
-{
-	explore.random ^= explore.random << 13;
-	explore.random ^= explore.random >> 7;
-	explore.random ^= explore.random << 17;
-	return (u32)((explore.random >> 32) * below >> 32);
-}
 
 /* Use a library as the reference.  Returns NULL, or why it does not fit. */
 EXPORT const char *gmemdiff_attach(const struct side *reference)
@@ -97,119 +67,6 @@ static void schedule(struct program *program, const struct chosen_point *points,
 	}
 }
 
-static bool same_place(const struct boundary *a, const struct boundary *b)
-{
-	return a->actor == b->actor && a->op == b->op && a->label == b->label &&
-	       a->occurrence == b->occurrence;
-}
-
-/* One more preemption, at a step that the parent's run passed. */
-static void add_point(const struct program *program, const struct parent *parent,
-		      struct variant *variant)
-{
-	struct chosen_point *point = &variant->points[variant->nr_points];
-
-	if (variant->nr_points == CHOSEN_MAX || !parent->nr_boundaries || program->nr_actors < 2)
-		return;
-	point->at = parent->boundaries[draw(parent->nr_boundaries)];
-	point->to = draw(program->nr_actors - 1);
-	point->to += point->to >= point->at.actor;
-	for (u32 i = 0; i < variant->nr_points; i++)
-		if (same_place(&variant->points[i].at, &point->at))
-			return;
-	variant->nr_points++;
-}
-
-/* Some other value of an argument's family that the program has; false: there is none. */
-static bool borrow(const struct program *program, const struct arg_info *info, u64 *value)
-{
-	u32 seen = 0;
-	u64 own = *value;
-
-	for (int a = -1; a < program->nr_actors; a++) {
-		const struct actor_spec *actor = a < 0 ? &program->setup : &program->actors[a];
-
-		for (int i = 0; i < actor->nr_ops; i++) {
-			const struct op *op = &actor->ops[i];
-
-			for (u32 arg = 0; arg < op->nargs; arg++)
-				if (args[op->code][arg].family == info->family &&
-				    op->args[arg] != own && !draw(++seen))
-					*value = op->args[arg];
-		}
-	}
-	return seen;
-}
-
-static void change_argument(const struct program *program, struct op *op)
-{
-	static const s64 pages[] = { -2, -1, 1, 1, 2, 4 };
-	u32 arg = draw(op->nargs);
-	const struct arg_info *info = &args[op->code][arg];
-	u64 *value = &op->args[arg];
-	s64 moved;
-
-	if (draw(2) && borrow(program, info, value))
-		return;
-	switch (info->kind) {
-	case ARG_ADDR:
-	case ARG_HVA:
-		if (!__builtin_add_overflow((s64)*value, pages[draw(6)] * PAGE_SIZE, &moved) &&
-		    moved >= 0)
-			*value = moved;
-		break;
-	case ARG_INT:
-		if (!__builtin_add_overflow((s64)*value, draw(2) ? 1 : -1, &moved) && moved >= 0)
-			*value = moved;
-		break;
-	case ARG_FD:
-		*value = draw(2);
-		break;
-	case ARG_FLAGS:
-		for (u32 bit = draw(64), i = 0; i < 64; i++, bit = (bit + 1) % 64) {
-			if (info->choices >> bit & 1) {
-				*value ^= 1ull << bit;
-				break;
-			}
-		}
-		break;
-	case ARG_ENUM:
-		*value = draw(info->choices);
-		break;
-	}
-}
-
-/* An op changes: an argument, or it becomes one that an actor of its kind does elsewhere, or none. */
-static void add_edit(const struct program *program, struct variant *variant)
-{
-	struct edit *edit = &variant->edits[variant->nr_edits];
-	const struct actor_spec *actor, *other;
-	u32 how = draw(8);
-
-	if (variant->nr_edits == EDITS_MAX || !program->nr_actors)
-		return;
-	edit->actor = draw(program->nr_actors);
-	actor = &program->actors[edit->actor];
-	if (!actor->nr_ops)
-		return;
-	edit->place = draw(actor->nr_ops);
-	edit->now = actor->ops[edit->place];
-	other = &program->actors[draw(program->nr_actors)];
-	if (how == 0) {
-		edit->now = (struct op){ .code = OP_nop };
-	} else if (how < 3 && other->kind == actor->kind && other->nr_ops) {
-		edit->now = other->ops[draw(other->nr_ops)];
-	} else {
-		if (!edit->now.nargs)
-			return;
-		change_argument(program, &edit->now);
-	}
-	for (u32 i = 0; i < variant->nr_edits; i++)
-		if (variant->edits[i].actor == edit->actor && variant->edits[i].place == edit->place)
-			return;
-	variant->nr_edits++;
-}
-
 /* Put the ops of a variant in place, and keep those that were there. */
 static void put_ops(struct program *program, const struct variant *variant, struct op *before)
 {
@@ -230,31 +87,6 @@ static void take_ops_back(struct program *program, const struct variant *variant
 
 		program->actors[edit->actor].ops[edit->place] = before[i];
 	}
-}
-
-static void draw_variant(const struct program *program, struct variant *variant)
-{
-	const struct parent *parent = &explore.pool[draw(explore.nr_pool)];
-
-	variant->why = 0;
-	variant->kinds = 0;
-	variant->nr_points = 0;
-	variant->nr_edits = parent->nr_edits;
-	memcpy(variant->edits, parent->edits, parent->nr_edits * sizeof(*parent->edits));
-	if (draw(2))
-		add_edit(program, variant);
-	if (draw(3)) { /* keep what the parent has, but perhaps one */
-		variant->nr_points = parent->nr_points;
-		memcpy(variant->points, parent->points, sizeof(variant->points));
-		if (variant->nr_points && !draw(4)) {
-			u32 gone = draw(variant->nr_points);
-
-			variant->points[gone] = variant->points[--variant->nr_points];
-		}
-	}
-	do
-		add_point(program, parent, variant);
-	while (!draw(2) && variant->nr_points < CHOSEN_MAX);
 }
 
 static u64 hash_text(u64 hash, const char *text)
@@ -291,22 +123,6 @@ static bool worth_telling(u64 kinds)
 	return true;
 }
 
-static void keep_parent(const struct variant *variant)
-{
-	struct parent *parent;
-	const struct boundary *passed;
-	u32 n;
-
-	parent = &explore.pool[explore.nr_pool < POOL_MAX ? explore.nr_pool++ : draw(POOL_MAX)];
-	parent->nr_points = variant->nr_points;
-	memcpy(parent->points, variant->points, sizeof(parent->points));
-	parent->nr_edits = variant->nr_edits;
-	memcpy(parent->edits, variant->edits, sizeof(parent->edits));
-	passed = boundaries_passed(&n);
-	parent->nr_boundaries = n < BOUNDARIES_MAX ? n : BOUNDARIES_MAX;
-	memcpy(parent->boundaries, passed, parent->nr_boundaries * sizeof(*passed));
-}
-
 /* Run our side from the beginning, and learn where it can be preempted. */
 static struct run *execute_logged(struct program *program)
 {
@@ -318,23 +134,28 @@ static struct run *execute_logged(struct program *program)
 	return run;
 }
 
-/* Run one schedule on both sides, and note what it shows. */
-static void look(struct program *ours, struct program *theirs, struct variant *variant, bool first)
+/* Run our side as a strategy has it; the variant's schedule becomes the one that does the same. */
+static struct run *execute_driven(struct program *program, struct strategy *strategy,
+				  struct variant *variant)
 {
-	const struct side *reference = explore.reference, *patched = gmemdiff_side();
-	struct run *before, *after;
-	struct op before_ops[EDITS_MAX];
-	u32 fresh = feedback_fresh;
+	const struct chosen_point *made;
+	struct run *run;
 
-	put_ops(theirs, variant, before_ops);
-	put_ops(ours, variant, before_ops);
-	schedule(theirs, variant->points, variant->nr_points, NULL);
-	schedule(ours, variant->points, variant->nr_points, explore.translation);
-	after = first ? execute_logged(theirs) : execute_again(theirs);
-	before = first ? reference->execute(ours, NULL) : reference->execute_again(ours);
+	schedule(program, NULL, 0, NULL);
+	drive(strategy);
+	run = execute_again(program);
+	drive(NULL);
+	made = switches_made(&variant->nr_points);
+	memcpy(variant->points, made, variant->nr_points * sizeof(*made));
+	return run;
+}
+
+/* Note what a schedule shows, and why it is worth a look. */
+static void judge(struct program *theirs, struct run *before, struct run *after, u32 fresh,
+		  struct variant *variant)
+{
 	explore.result.runs++;
 	explore.result.steps += after->steps + before->steps;
-	fresh = feedback_fresh - fresh;
 	explore.result.fresh += fresh;
 	variant->why = fresh ? WHY_FRESH : 0;
 	if (before->end == END_HARNESS || after->end == END_HARNESS) {
@@ -342,20 +163,61 @@ static void look(struct program *ours, struct program *theirs, struct variant *v
 	} else if (before->nr_violations || after->nr_violations) {
 		variant->kinds = kinds_of(before, 1) + kinds_of(after, 2);
 		variant->why |= worth_telling(variant->kinds) ? WHY_BROKEN : 0;
-	} else if (runs_differ(theirs, reference, before, patched, after,
+	} else if (runs_differ(theirs, explore.reference, before, gmemdiff_side(), after,
 			       theirs->survival_promised)) {
 		variant->why |= worth_telling(1) ? WHY_DIFFERS : 0;
 	}
 	if (variant->why && explore.result.nr_found < FOUND_MAX)
 		explore.result.found[explore.result.nr_found++] = *variant;
+}
+
+/* Run one schedule on both sides, the variant's own or a strategy's, and note what it shows. */
+static void look(struct program *ours, struct program *theirs, struct variant *variant, bool first,
+		 struct strategy *strategy)
+{
+	const struct side *reference = explore.reference;
+	struct run *before, *after;
+	struct op before_ops[EDITS_MAX];
+	u32 fresh = feedback_fresh;
+
+	put_ops(theirs, variant, before_ops);
+	put_ops(ours, variant, before_ops);
+	if (strategy) {
+		after = execute_driven(theirs, strategy, variant);
+	} else {
+		schedule(theirs, variant->points, variant->nr_points, NULL);
+		after = first ? execute_logged(theirs) : execute_again(theirs);
+	}
+	schedule(ours, variant->points, variant->nr_points, explore.translation);
+	before = first ? reference->execute(ours, NULL) : reference->execute_again(ours);
+	fresh = feedback_fresh - fresh;
+	judge(theirs, before, after, fresh, variant);
 	if (first) {
-		keep_parent(variant);
+		keep_parent(&explore.pool, variant);
 	} else if (fresh) { /* once more, to learn where it can be preempted */
+		schedule(theirs, variant->points, variant->nr_points, NULL);
 		execute_logged(theirs);
-		keep_parent(variant);
+		keep_parent(&explore.pool, variant);
 	}
 	take_ops_back(theirs, variant, before_ops);
 	take_ops_back(ours, variant, before_ops);
+}
+
+/* Run the program as it is, from the beginning; schedules that follow start from its setup. */
+static void look_first(struct program *ours, struct program *theirs, struct variant *variant,
+		       u64 seed)
+{
+	memset(variant, 0, sizeof(*variant));
+	memset(&explore.result, 0, offsetof(struct explored, found));
+	pool_init(&explore.pool, seed);
+	for (int i = 0; i < theirs->nr_points && i < SWITCHES_MAX; i++) {
+		const struct point *point = &theirs->points[i];
+
+		variant->points[variant->nr_points++] = (struct chosen_point){
+			{ point->actor, point->op, point->label, point->occurrence }, point->to
+		};
+	}
+	look(ours, theirs, variant, true, NULL);
 }
 
 /*
@@ -367,21 +229,25 @@ EXPORT const struct explored *gmemdiff_explore(u64 seed, u32 runs)
 	struct program *theirs = gmemdiff_side()->program(), *ours = explore.reference->program();
 	struct variant variant;
 
-	memset(&variant, 0, sizeof(variant));
-	memset(&explore.result, 0, offsetof(struct explored, found));
-	explore.nr_pool = 0;
-	explore.random = seed | 1;
-	for (int i = 0; i < theirs->nr_points && i < CHOSEN_MAX; i++) {
-		const struct point *point = &theirs->points[i];
-
-		variant.points[variant.nr_points++] = (struct chosen_point){
-			{ point->actor, point->op, point->label, point->occurrence }, point->to
-		};
-	}
-	look(ours, theirs, &variant, true);
+	look_first(ours, theirs, &variant, seed);
 	for (u32 i = 1; i < runs && explore.result.nr_found < FOUND_MAX; i++) {
-		draw_variant(theirs, &variant);
-		look(ours, theirs, &variant, false);
+		draw_variant(&explore.pool, theirs, &variant);
+		look(ours, theirs, &variant, false, NULL);
 	}
+	return &explore.result;
+}
+
+/* The same with schedules of one strategy (enum strategy_kind); what is new guides nothing. */
+EXPORT const struct explored *gmemdiff_explore_by(u32 kind, u32 depth, u64 seed, u32 runs)
+{
+	struct program *theirs = gmemdiff_side()->program(), *ours = explore.reference->program();
+	struct strategy strategy;
+	struct variant variant;
+
+	strategy_init(&strategy, kind, seed, depth);
+	look_first(ours, theirs, &variant, seed);
+	variant.nr_edits = 0;
+	for (u32 i = 1; i < runs && explore.result.nr_found < FOUND_MAX; i++)
+		look(ours, theirs, &variant, false, &strategy);
 	return &explore.result;
 }

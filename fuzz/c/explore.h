@@ -31,7 +31,7 @@ enum why {
 	WHY_FAILED = 8, /* the port itself */
 };
 
-#define CHOSEN_MAX 8 /* preemptions of a drawn schedule */
+#define CHOSEN_MAX 8 /* preemptions of a drawn schedule; a strategy makes up to SWITCHES_MAX */
 #define EDITS_MAX 3 /* ops that are changed with it */
 
 /* What is known of an argument of an op, to draw another value (fuzz/port/pair.py). */
@@ -49,16 +49,11 @@ struct edit {
 	struct op now;
 };
 
-struct chosen_point {
-	struct boundary at;
-	int to;
-};
-
 /* One schedule worth a look. */
 struct variant {
 	u32 why;
 	u32 nr_points;
-	struct chosen_point points[CHOSEN_MAX];
+	struct chosen_point points[SWITCHES_MAX];
 	u32 nr_edits;
 	struct edit edits[EDITS_MAX];
 	u64 kinds; /* a hash of the broken rules, with sites and sides */

@@ -11,6 +11,7 @@
 #include "feedback.h"
 #include "program.h"
 #include "state_text.h"
+#include "strategy.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -41,6 +42,22 @@ EXPORT s64 gmemdiff_run(bool traced)
 	trace.n = 0;
 	run = execute(&program, traced ? record : NULL);
 	return run->end == END_HARNESS ? -1 : (s64)run->steps;
+}
+
+/*
+ * Run the program so many times as one strategy has it (enum strategy_kind).  Returns the switches
+ * that the last run made.
+ */
+EXPORT const struct chosen_point *gmemdiff_drive(u32 kind, u32 depth, u64 seed, u32 runs, u32 *n)
+{
+	struct strategy strategy;
+
+	strategy_init(&strategy, kind, seed, depth);
+	drive(&strategy);
+	for (u32 i = 0; i < runs; i++)
+		run = execute(&program, NULL);
+	drive(NULL);
+	return switches_made(n);
 }
 
 /* Keep the steps of the runs that follow, or not. */

@@ -11,7 +11,8 @@
 
 #define ACTORS_MAX (TASKS_MAX - 1)
 #define OPS_MAX 128 /* of one actor, or of setup */
-#define POINTS_MAX 64
+#define POINTS_MAX 320
+#define SWITCHES_MAX 256 /* that a strategy makes in a run; then actors take turns */
 #define VIOLATIONS_MAX 64
 #define SITE_MAX 120
 #define STEPS_MAX 20000
@@ -118,6 +119,23 @@ struct boundary {
 /* Keep the boundaries of the runs that execute() does, or not; the last one's, in order. */
 void log_boundaries(bool on);
 const struct boundary *boundaries_passed(u32 *n);
+
+/* A preemption, to be made or made. */
+struct chosen_point {
+	struct boundary at;
+	int to;
+};
+
+struct strategy;
+
+/*
+ * Let a strategy decide who goes on in the runs that follow, instead of the program's schedule;
+ * NULL: the schedule again.
+ */
+void drive(struct strategy *strategy);
+
+/* The schedule under which a program does what the last run under a strategy did. */
+const struct chosen_point *switches_made(u32 *n);
 
 /* The id of a label, or UINT32_MAX when no step of the port has that name. */
 u32 label_id(const char *name);

@@ -19,10 +19,11 @@ from fuzz.port.encode import encode
 from fuzz.port.library import Port
 from fuzz.vocabulary import OPS, Op, Preemption, Program
 
-CHOSEN_MAX: Final = 8  # the limits of fuzz/c/explore.h
+SWITCHES_MAX: Final = 256  # the limits of fuzz/c/program.h and explore.h
 EDITS_MAX: Final = 3
 ARGS_MAX: Final = 10
 FOUND_MAX: Final = 64
+STRATEGIES: Final = ("round-robin", "walk", "pct")  # of fuzz/c/strategy.h
 PAIRS_MAX: Final = 1 << 16  # of fuzz/c/feedback.h
 
 
@@ -65,7 +66,7 @@ class _Variant(ctypes.Structure):
     _fields_ = [
         ("why", ctypes.c_uint32),
         ("nr_points", ctypes.c_uint32),
-        ("points", _Point * CHOSEN_MAX),
+        ("points", _Point * SWITCHES_MAX),
         ("nr_edits", ctypes.c_uint32),
         ("edits", _Edit * EDITS_MAX),
         ("kinds", ctypes.c_uint64),
@@ -115,6 +116,10 @@ class Pair:
         theirs.gmemdiff_attach.argtypes = [ctypes.c_void_p]
         theirs.gmemdiff_explore.restype = ctypes.POINTER(_Explored)
         theirs.gmemdiff_explore.argtypes = [ctypes.c_uint64, ctypes.c_uint32]
+        theirs.gmemdiff_explore_by.restype = ctypes.POINTER(_Explored)
+        theirs.gmemdiff_explore_by.argtypes = [
+            ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint32,
+        ]  # fmt: skip
         theirs.gmemdiff_pairs.restype = ctypes.c_void_p
         theirs.gmemdiff_pairs.argtypes = [ctypes.c_void_p]
         theirs.gmemdiff_args.argtypes = [ctypes.c_void_p]
@@ -129,9 +134,23 @@ class Pair:
 
     def explore(self, program: Program, seed: int, runs: int) -> Explored:
         """Run a program under its own schedule and runs - 1 others.  Raises BeyondPortError."""
+        self._load(program)
+        return self._told(program, self.patched.library.gmemdiff_explore(seed, runs).contents)
+
+    def explore_by(
+        self, strategy: str, depth: int, program: Program, seed: int, runs: int
+    ) -> Explored:
+        """The same with schedules of one strategy of STRATEGIES.  Raises BeyondPortError."""
+        self._load(program)
+        explore = self.patched.library.gmemdiff_explore_by
+        kind = STRATEGIES.index(strategy)
+        return self._told(program, explore(kind, depth, seed, runs).contents)
+
+    def _load(self, program: Program) -> None:
         for port in (self.reference, self.patched):
             port.load_words(encode(program, port.label_id, port.survival))
-        result = self.patched.library.gmemdiff_explore(seed, runs).contents
+
+    def _told(self, program: Program, result: _Explored) -> Explored:
         found = tuple(
             Found(self._scheduled(program, variant), Why(variant.why))
             for variant in result.found[: result.nr_found]

@@ -20,6 +20,7 @@ from fuzz.vocabulary import OPS, Actor, Op, Preemption, Program
 
 Pass = Callable[[Program], Iterator[Program]]
 PERMUTED_MAX: Final = 3  # so many actors are tried in every order, more only by exchanges
+MANY_PREEMPTIONS: Final = 8  # from more on, blocks of them are left out first; strategies make many
 
 
 def drop_actors(program: Program) -> Iterator[Program]:
@@ -84,9 +85,16 @@ def drop_and_reorder(program: Program) -> Iterator[Program]:
 
 
 def drop_preemptions(program: Program) -> Iterator[Program]:
-    """Leave out all preemptions, then single ones."""
-    if len(program.schedule) > 1:
+    """Leave out all preemptions, then blocks of them when there are many, then single ones."""
+    count = len(program.schedule)
+    if count > 1:
         yield replace(program, schedule=())
+    block = count // 2
+    while count > MANY_PREEMPTIONS and block > 1:
+        for at in range(0, count, block):
+            left = (*program.schedule[:at], *program.schedule[at + block :])
+            yield replace(program, schedule=left)
+        block //= 2
     for at in range(len(program.schedule)):
         yield edit.without_preemption(program, at)
 

@@ -47,7 +47,7 @@ def vmms(count: int) -> tuple[Actor, ...]:
         (replace(PLAIN, vcpus=-1), "vcpus: -1"),
         (replace(PLAIN, actors=(Actor("vcpu1", (NOP,)),)), "a vCPU that is not there"),
         (replace(PLAIN, frames=1 << 63), "frames"),
-        (replace(PLAIN, schedule=(POINT,) * 65), "more preemptions"),
+        (replace(PLAIN, schedule=(POINT,) * 321), "more preemptions"),
         (replace(PLAIN, schedule=(replace(POINT, occurrence=1 << 32),)), "begin: 4294967296"),
         (replace(PLAIN, setup=(Op("user_write", (4096, 1 << 63)),)), "a page's contents"),
         (replace(PLAIN, setup=(Op("user_read", (1 << 64,)),)), "beyond 64 bits"),

@@ -21,6 +21,8 @@ from fuzz.folder import count_seen, save
 from fuzz.judge import PATCHED_ONLY
 from fuzz.random_run import Hunt, Settings, Totals
 from fuzz.report import benefit_text, compact, report
+from fuzz.strategies.named import NAMES, REPLAY
+from fuzz.strategies.pct import DEPTH, DEPTH_MAX
 from fuzz.text import format_program
 from fuzz.vocabulary import Program
 from reference.features import Profile
@@ -115,6 +117,20 @@ class Told:
     metavar="MIN..MAX",
     help="Ops per program, setup aside.",
 )
+@click.option(
+    "--strategy",
+    type=click.Choice((REPLAY, *NAMES)),
+    default=REPLAY,
+    show_default=True,
+    help="Who goes on at each step; replay: the schedule that a program is drawn with.",
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(1, DEPTH_MAX),
+    default=DEPTH,
+    show_default=True,
+    help="Ordered steps that --strategy pct looks for.",
+)
 @click.option("--reference", default="stock", show_default=True, metavar="NAME|FILE")
 @click.option("--patched", default="seed", show_default=True, metavar="NAME|FILE")
 @click.option(
@@ -134,6 +150,8 @@ def random_programs(
     seconds: float | None,
     profiles: tuple[Profile, ...],
     ops: tuple[int, int],
+    strategy: str,
+    depth: int,
     reference: str,
     patched: str,
     out: Path,
@@ -150,7 +168,9 @@ def random_programs(
     models = Models()
     if count is None and seconds is None:
         seconds = SECONDS_DEFAULT
-    settings = Settings(seed, count, seconds, max_findings, profiles, *ops, budget, keep_going)
+    settings = Settings(
+        seed, count, seconds, max_findings, profiles, *ops, budget, keep_going, strategy, depth
+    )
     told = Told(out, as_json)
     hunt = Hunt(settings, models.get(reference), models.get(patched), told, time.monotonic)
     interrupted = False

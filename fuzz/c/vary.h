@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Variants of one program: other schedules and small changes, from what showed something new.
+ *
+ * Each takes one variant that did, and lets one more actor in at a step that its run passed, or
+ * draws all of its preemptions anew; every other one also changes an op: an argument, or the whole.
+ */
+#ifndef GMEMDIFF_VARY_H
+#define GMEMDIFF_VARY_H
+
+#include "explore.h"
+
+#define POOL_MAX 8
+#define BOUNDARIES_MAX 256
+
+/* A variant that showed something new, and where its run can be preempted. */
+struct parent {
+	u32 nr_points;
+	struct chosen_point points[SWITCHES_MAX];
+	u32 nr_edits;
+	struct edit edits[EDITS_MAX];
+	u32 nr_boundaries;
+	struct boundary boundaries[BOUNDARIES_MAX];
+};
+
+/* Those to start from, and the state of the random numbers. */
+struct pool {
+	struct parent parents[POOL_MAX];
+	u32 nr;
+	u64 random;
+};
+
+void pool_init(struct pool *pool, u64 seed);
+void keep_parent(struct pool *pool, const struct variant *variant);
+void draw_variant(struct pool *pool, const struct program *program, struct variant *variant);
+
+#endif
