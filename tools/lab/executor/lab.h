@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The lab's executor: PID 1 of a machine under test.  It reads cases from its initrd, carries each
+ * out in a process of its own with real ioctls, system calls and guest code, and writes what came
+ * of it as KTAP with one line of JSON per attempt.
+ *
+ * Every piece of the executor's memory stays away from the areas A to H that programs map and
+ * unmap: it is linked low, and the kernel places stack and mappings high.
+ */
+#ifndef LAB_H
+#define LAB_H
+
+#define _GNU_SOURCE
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "uapi.h"
+
+#define PAGE_SIZE 4096UL
+#define OPS_MAX 512
+#define ARGS_MAX 10
+#define VCPUS_MAX 8
+#define FILES_MAX 8
+#define CHILDREN_MAX 64
+#define TEXTS_SIZE (1UL << 20)
+#define BITMAP_SIZE (1UL << 20) /* bytes: dirty bitmap of a slot of up to 32 GiB */
+
+/* Descriptors of programs that are not gmem0 .. gmem7; see fuzz/vocabulary.py. */
+#define FD_NONE (-1L)
+#define FD_BAD (-2L)
+#define FD_FILE (-3L)
+#define FD_FOREIGN (-4L)
+
+/* The executor's own slot: guest code, and the guest page tables in a huge page of their own. */
+#define HUGE_PAGE (2UL << 20)
+#define PRIVATE_SLOT 32700
+#define PRIVATE_GPA 0xd0000000UL
+#define PRIVATE_HVA 0x600000000000UL
+#define PRIVATE_SIZE (2 * HUGE_PAGE)
+
+/* KVM's statistics that are read after each op, in the order of tools/lab/case.py. */
+enum { STAT_PAGES_4K, STAT_PF_FIXED, STAT_TLB_FLUSH, STAT_REMOTE, STAT_REMOTE_REQUESTS, STATS_NR };
+#define STAT_ABSENT UINT64_MAX
+
+/* What an op came to: a number (negative: an errno), or a word. */
+struct result {
+	bool done;
+	bool is_text;
+	int64_t number;
+	uint32_t text; /* offset in board.texts */
+	uint64_t stats[STATS_NR];
+};
+
+struct vcpu {
+	int fd;
+	int stats_fd;
+	struct kvm_run *run;
+	uint64_t hidden_faults; /* pf_fixed that the executor's own slot took */
+};
+
+struct vm {
+	int fd;
+	int stats_fd;
+	unsigned int vcpus_nr;
+	struct vcpu vcpus[VCPUS_MAX];
+	int files[FILES_MAX]; /* gmem0 ..; -1 when there is none */
+	bool has_smm_slot;
+};
+
+struct call; /* an op on its way */
+typedef void op_function(struct call *call);
+
+struct op_kind {
+	const char *name;
+	unsigned int args_nr;
+	op_function *run;
+};
+
+struct op {
+	char actor[16];
+	unsigned int index;
+	const struct op_kind *kind;
+	uint64_t args[ARGS_MAX];
+};
+
+struct test_case {
+	unsigned int id;
+	char name[96];
+	bool threads;
+	bool forks; /* has a fork op: what a child must not inherit is marked so */
+	bool exits; /* has an exit_mm op: the VM outlives its process */
+	bool sw_protected;
+	unsigned int repeat;
+	unsigned int vcpus_nr;
+	unsigned int deadline_ms;
+	unsigned int setup_nr; /* the first ops, which run alone also in threads mode */
+	unsigned int ops_nr;
+	struct op ops[OPS_MAX];
+};
+
+/* What the process of a case shares with PID 1, so that a hang or a death loses nothing. */
+struct board {
+	struct vm vm;
+	unsigned int at; /* the op that runs */
+	bool finished;
+	char trouble[160]; /* why the case cannot run on this kernel */
+	uint32_t texts_used;
+	struct result results[OPS_MAX];
+	char texts[TEXTS_SIZE];
+};
+
+struct call {
+	const struct test_case *test;
+	const struct op *op;
+	struct vm *vm;
+	struct vcpu *vcpu; /* NULL unless the actor is one */
+	const uint64_t *args;
+	struct result *result;
+};
+
+/* main.c: what is the same for the whole boot */
+struct machine {
+	int kvm;
+	int dummy_vm; /* stays open, so that no case's VM is the first or the last */
+	int foreign_gmem;
+	int plain_file; /* open, but neither a guest_memfd nor anything that can be mapped */
+	int vcpu_mmap_size;
+	bool has_private_huge;
+};
+extern struct machine machine;
+extern struct board *board;
+
+/* output.c */
+void output_init(void);
+void output_text(const char *text);
+void output_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void output_json_string(const char *text);
+void output_flush(void);
+void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* cases.c */
+void cases_open(const char *path);
+bool cases_next(struct test_case *test);
+
+/* run.c */
+void run_case(const struct test_case *test);
+
+/* kmsg.c */
+void kmsg_init(void);
+void kmsg_report(void);
+
+/* results.c */
+void result_number(struct call *call, long value);
+void result_errno(struct call *call, long value);
+void result_text(struct call *call, const char *text);
+void results_print(const struct test_case *test, const char *status, unsigned int attempt);
+
+/* stats.c */
+void stats_learn(int vm_fd, int vcpu_fd);
+void stats_read(const struct vm *vm, uint64_t *stats);
+uint64_t stats_vcpu_faults(const struct vcpu *vcpu);
+
+/* vm.c */
+int vm_create(struct vm *vm, const struct test_case *test);
+int vm_file(const struct vm *vm, long fd);
+void vm_close(struct vm *vm);
+
+/* guest_*.c: code that runs in the guest, and the state of a new vCPU */
+void guest_init(void);
+int guest_setup_vcpu(struct vcpu *vcpu);
+void guest_new_vm(void);
+void guest_access(struct call *call, uint64_t gfn, bool write, uint64_t value);
+void guest_flush(struct call *call);
+
+/* signals.c */
+void signals_init(void);
+bool user_access(struct call *call, volatile uint64_t *address, bool write, uint64_t value);
+bool signal_seen(void);
+void signal_forget(void);
+
+/* ops.c and ops_*.c */
+const struct op_kind *op_kind(const char *name);
+void op_run(struct call *call);
+#define DECLARE_OP(name) void op_##name(struct call *call)
+DECLARE_OP(create_gmem);
+DECLARE_OP(close);
+DECLARE_OP(fallocate);
+DECLARE_OP(set_region);
+DECLARE_OP(set_region1);
+DECLARE_OP(get_dirty_log);
+DECLARE_OP(clear_dirty_log);
+DECLARE_OP(enable_manual_dirty_log);
+DECLARE_OP(set_attributes);
+DECLARE_OP(pre_fault);
+DECLARE_OP(mmap);
+DECLARE_OP(munmap);
+DECLARE_OP(mremap);
+DECLARE_OP(mprotect);
+DECLARE_OP(madvise);
+DECLARE_OP(mbind);
+DECLARE_OP(mlock);
+DECLARE_OP(msync);
+DECLARE_OP(user_read);
+DECLARE_OP(user_write);
+DECLARE_OP(read);
+DECLARE_OP(write);
+DECLARE_OP(guest_flush);
+DECLARE_OP(stat);
+DECLARE_OP(nop);
+
+#endif

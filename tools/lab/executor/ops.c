@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The ops of fuzz/vocabulary.py that a real kernel can be asked for, and the small ones. */
+#include "lab.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define OP(name, args_nr) { #name, args_nr, op_##name }
+
+/* args_nr: as many as the vocabulary has, in its order. */
+static const struct op_kind kinds[] = {
+	OP(create_gmem, 3), OP(close, 1), OP(fallocate, 4), OP(set_region, 8),
+	OP(set_region1, 6), OP(get_dirty_log, 2), OP(clear_dirty_log, 5),
+	OP(enable_manual_dirty_log, 1), OP(set_attributes, 4), OP(pre_fault, 2),
+	OP(mmap, 6), OP(munmap, 2), OP(mremap, 4), OP(mprotect, 3), OP(madvise, 3),
+	OP(mbind, 3), OP(mlock, 2), OP(msync, 2), OP(user_read, 1), OP(user_write, 2),
+	OP(read, 3), OP(write, 4), OP(guest_flush, 0), OP(stat, 1), OP(nop, 0),
+};
+
+const struct op_kind *op_kind(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(kinds[i].name, name))
+			return &kinds[i];
+	return NULL;
+}
+
+/* One op, its result and what KVM counts after it. */
+void op_run(struct call *call)
+{
+	call->op->kind->run(call);
+	stats_read(call->vm, call->result->stats);
+	call->result->done = true;
+}
+
+void op_nop(struct call *call)
+{
+	result_number(call, 0);
+}
+
+void op_stat(struct call *call)
+{
+	uint64_t stats[STATS_NR];
+
+	stats_read(call->vm, stats);
+	if (call->args[0] >= STATS_NR || stats[call->args[0]] == STAT_ABSENT)
+		result_text(call, "ABSENT");
+	else
+		result_number(call, stats[call->args[0]]);
+}
+
+void op_read(struct call *call)
+{
+	guest_access(call, call->args[0], false, 0);
+}
+
+void op_write(struct call *call)
+{
+	guest_access(call, call->args[0], true, call->args[1]);
+}
+
+void op_guest_flush(struct call *call)
+{
+	guest_flush(call);
+}
+
+void op_user_read(struct call *call)
+{
+	user_access(call, (uint64_t *)(call->args[0] & -PAGE_SIZE), false, 0);
+}
+
+void op_user_write(struct call *call)
+{
+	user_access(call, (uint64_t *)(call->args[0] & -PAGE_SIZE), true, call->args[1]);
+}
