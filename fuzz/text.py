@@ -42,7 +42,7 @@ from fuzz.parser import DEFAULT, SCHEDULE, Parser, ProgramError
 from fuzz.values import CONTROL, ValueTextError, format_value, free_text
 from fuzz.vocabulary import FORMAT_VERSION, OPS, SETUP, Op, Program
 
-__all__ = ["ProgramError", "format_program", "load", "parse", "validate"]
+__all__ = ["ProgramError", "format_op", "format_program", "load", "parse", "validate"]
 
 
 def parse(text: str, filename: str = "<text>") -> Program:
@@ -86,7 +86,8 @@ def validate(program: Program) -> None:
         )
 
 
-def _format_op(op: Op) -> str:
+def format_op(op: Op) -> str:
+    """One op as a line of a program, with what it must give."""
     text = _format_request(op.name, *op.args)
     return f"{text} => {free_text(op.expect, 'expect')}" if op.expect else text
 
@@ -135,7 +136,7 @@ def _format_lines(program: Program) -> Iterator[str]:
     for name, ops in sections + [(actor.name, actor.ops) for actor in program.actors]:
         yield f"{name}:"
         for op in ops:
-            yield f"  {_format_op(op)}"
+            yield f"  {format_op(op)}"
     if program.schedule:
         yield f"{SCHEDULE}:"
     for at in program.schedule:

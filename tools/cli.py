@@ -35,6 +35,7 @@ from tools.commands.check_patch import check_patch
 from tools.commands.doctor import doctor
 from tools.commands.fuzzing import fuzz, resume
 from tools.commands.hunting import random_programs
+from tools.commands.lab import lab
 from tools.commands.lockstep import lockstep
 from tools.commands.minimize import minimize
 from tools.commands.options import version
@@ -70,7 +71,7 @@ def cli() -> None:
 
 for _command in (
     run, show, fuzz, status, stop, resume, report, accept, triage, cmin, random_programs,
-    minimize, check_patch, lockstep, abi, explain, models, ops, bench, doctor,
+    minimize, check_patch, lockstep, lab, abi, explain, models, ops, bench, doctor,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -194,7 +194,7 @@ static void report(struct call *call, int reason, bool write)
 	else if (reason < 0)
 		result_number(call, reason);
 	else if (reason == KVM_EXIT_HLT)
-		result_number(call, write ? 0 : (long)run->s.regs.regs.rax);
+		result_value(call, write ? 0 : run->s.regs.regs.rax);
 	else if (reason == KVM_EXIT_MMIO)
 		result_text(call, "MMIO");
 	else if (reason == KVM_EXIT_SHUTDOWN)

@@ -43,10 +43,11 @@
 enum { STAT_PAGES_4K, STAT_PF_FIXED, STAT_TLB_FLUSH, STAT_REMOTE, STAT_REMOTE_REQUESTS, STATS_NR };
 #define STAT_ABSENT UINT64_MAX
 
-/* What an op came to: a number (negative: an errno), or a word. */
+/* What an op came to: a number (negative: an errno), a value that was read, or a word. */
 struct result {
 	bool done;
 	bool is_text;
+	bool is_value; /* unsigned */
 	int64_t number;
 	uint32_t text; /* offset in board.texts */
 	uint64_t stats[STATS_NR];
@@ -152,6 +153,7 @@ void kmsg_report(void);
 
 /* results.c */
 void result_number(struct call *call, long value);
+void result_value(struct call *call, uint64_t value);
 void result_errno(struct call *call, long value);
 void result_text(struct call *call, const char *text);
 void results_print(const struct test_case *test, const char *status, unsigned int attempt);

@@ -8,8 +8,15 @@
 
 void result_number(struct call *call, long value)
 {
-	call->result->is_text = false;
+	call->result->is_text = call->result->is_value = false;
 	call->result->number = value;
+}
+
+/* What was read from memory: any 64 bits. */
+void result_value(struct call *call, uint64_t value)
+{
+	result_number(call, value);
+	call->result->is_value = true;
 }
 
 /* value: what a system call returned; negative means that errno tells. */
@@ -39,6 +46,8 @@ static void print_result(const struct result *result)
 	output_text("[");
 	if (result->is_text)
 		output_json_string(board->texts + result->text);
+	else if (result->is_value)
+		output_format("%" PRIu64, (uint64_t)result->number);
 	else
 		output_format("%" PRId64, result->number);
 	for (stat = 0; stat < STATS_NR; stat++) {

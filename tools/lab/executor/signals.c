@@ -43,7 +43,7 @@ void signal_forget(void)
 bool user_access(struct call *call, volatile uint64_t *address, bool write, uint64_t value)
 {
 	int number = sigsetjmp(escape, 1);
-	long loaded = 0;
+	uint64_t loaded = 0;
 
 	if (number) {
 		in_access = 0;
@@ -56,6 +56,6 @@ bool user_access(struct call *call, volatile uint64_t *address, bool write, uint
 	else
 		loaded = *address;
 	in_access = 0;
-	result_number(call, loaded);
+	result_value(call, loaded);
 	return true;
 }

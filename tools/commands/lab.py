@@ -1,0 +1,16 @@
+"""``gmemdiff lab``: programs on real kernels, under software emulation."""
+
+from __future__ import annotations
+
+import click
+
+from tools.commands.lab_run import lab_run
+
+
+@click.group()
+def lab() -> None:
+    """Run programs on real kernels, under QEMU's software emulation."""
+
+
+for _command in (lab_run,):
+    lab.add_command(_command)

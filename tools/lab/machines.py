@@ -1,0 +1,89 @@
+"""QEMU's command line for a kernel and an MMU flavour."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tools.lab.boot import Machine
+from tools.lab.emulator import Emulator
+from tools.lab.errors import LabError
+from tools.lab.kernels import AMD64, ARM64, Kernel
+
+MMUS: Final = ("tdp", "direct", "shadow")  # of x86
+ARM_MMU: Final = "arm64"
+ALL_MMUS: Final = (*MMUS, ARM_MMU)
+TCG: Final = "tcg"
+KVM: Final = "kvm"
+ACCELS: Final = (TCG, KVM)
+MEMORY_MB: Final = 1024
+
+# Module -> parameters, by MMU flavour; a kernel with KVM built in gets them on its command line.
+_PARAMETERS: Final = {
+    "tdp": {},
+    "direct": {"kvm": "tdp_mmu=0"},
+    "shadow": {"kvm-amd": "npt=0"},
+    ARM_MMU: {},
+}
+# The kernel's own watchdogs measure real time, which a shared host takes away.
+_COMMAND_LINE: Final = (
+    "panic=-1 oops=panic quiet norandmaps nowatchdog rcupdate.rcu_cpu_stall_suppress=1 "
+    "numa_balancing=disable transparent_hugepage=never"
+)
+
+
+def machine_for(
+    kernel: Kernel, emulator: Emulator, mmu: str, accel: str = TCG, cpus: int = 1
+) -> Machine:
+    """How to boot this kernel.  Raises LabError when kernel, emulator and MMU do not fit."""
+    if mmu not in ALL_MMUS:
+        raise LabError(f"'{mmu}' is no MMU flavour of the lab; choose {', '.join(ALL_MMUS)}")
+    arch = ARM64 if mmu == ARM_MMU else AMD64
+    if kernel.arch != arch or emulator.arch != arch:
+        raise LabError(
+            f"--mmu {mmu} wants a kernel and QEMU for {arch}: the kernel {kernel.release} is for "
+            f"{kernel.arch}, {emulator.argv[0]} for {emulator.arch}"
+        )
+    options = _arm64(accel) if arch == ARM64 else _amd64(accel)
+    argv = [
+        *emulator.argv, *options, "-m", str(MEMORY_MB), "-smp", str(cpus), "-display", "none",
+        "-nodefaults", "-no-reboot", "-kernel", str(kernel.vmlinuz), "-append",
+        command_line(kernel, mmu),
+    ]  # fmt: skip
+    channel = ("-debugcon", "stdio")
+    return Machine(tuple(argv), dict(emulator.env), channel)
+
+
+def command_line(kernel: Kernel, mmu: str) -> str:
+    """The kernel's."""
+    words = [_COMMAND_LINE]
+    words.append("console=ttyAMA0" if mmu == ARM_MMU else "console=ttyS0 mitigations=off")
+    words.append("" if mmu == ARM_MMU else "tsc=reliable")
+    if not kernel.modules:
+        words += [
+            f"{module.replace('-', '_')}.{value}" for module, value in _PARAMETERS[mmu].items()
+        ]
+    return " ".join(word for word in words if word)
+
+
+def module_order(kernel: Kernel, mmu: str) -> list[str]:
+    """Lines of a module's file name and its parameters, in the order of loading."""
+    return [
+        f"{path.name} {_PARAMETERS[mmu].get(path.name.split('.')[0], '')}".rstrip()
+        for path in kernel.modules
+    ]
+
+
+def _amd64(accel: str) -> tuple[str, ...]:
+    """TCG emulates AMD's SVM with nested paging; LA57 only costs time."""
+    if accel == KVM:
+        return ("-accel", "kvm", "-cpu", "host")
+    return ("-accel", "tcg,thread=multi", "-cpu", "max,+svm,-la57")
+
+
+def _arm64(accel: str) -> tuple[str, ...]:
+    if accel == KVM:
+        raise LabError("--accel kvm: nested virtualisation on arm64 hosts is not supported here")
+    return (
+        "-accel", "tcg,thread=multi", "-M", "virt,virtualization=on,gic-version=3",
+        "-cpu", "cortex-a76",
+    )  # fmt: skip
