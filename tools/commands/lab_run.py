@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,7 +105,7 @@ def _tell_ops(outcome: Outcome, result: CaseResult) -> None:
     ops = {(turn.actor, turn.index): turn.op for turn in outcome.order}
     for attempt in result.attempts[:1]:
         for seen in attempt:
-            text = format_op(ops[seen.actor, seen.index])
+            text = format_op(replace(ops[seen.actor, seen.index], expect=""))
             stats = " ".join(f"{name}={value}" for name, value in seen.stats.items())
             click.echo(f"  {seen.actor}[{seen.index}] {text} => {seen.result}")
             click.echo(f"      {stats}")
@@ -137,4 +137,3 @@ def _data(outcome: Outcome) -> dict[str, Any]:
         "result": asdict(outcome.result) if outcome.result else None,
         "mismatches": mismatches(outcome),
     }
-

@@ -39,7 +39,8 @@
 static const uint8_t halt[] = { 0xf4 };
 static const uint8_t load[] = { 0x48, 0x8b, 0x07, 0xf4 }; /* mov (%rdi),%rax; hlt */
 static const uint8_t store[] = { 0x48, 0x89, 0x07, 0xf4 }; /* mov %rax,(%rdi); hlt */
-static const uint8_t flush[] = { 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8, 0xf4 }; /* cr3 to cr3; hlt */
+/* mov %cr3,%rax; mov %rax,%cr3; hlt */
+static const uint8_t flush[] = { 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8, 0xf4 };
 
 static unsigned int tables_used;
 
@@ -131,7 +132,8 @@ void guest_new_vm(void)
 static void set_segments(struct kvm_sregs *sregs)
 {
 	struct kvm_segment code = {
-		.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1,
+		.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .s = 1, .l = 1,
+		.g = 1,
 	};
 	struct kvm_segment data = code;
 

@@ -57,6 +57,11 @@ static void write_file(const char *path, const char *text)
 	close(fd);
 }
 
+static int finit_module(int fd, const char *parameters)
+{
+	return syscall(SYS_finit_module, fd, parameters, 0);
+}
+
 /* /modules/order: a file name and its parameters on each line. */
 static void load_modules(void)
 {
@@ -73,7 +78,7 @@ static void load_modules(void)
 			*parameters++ = 0;
 		snprintf(path, sizeof(path), "/modules/%s", line);
 		fd = open(path, O_RDONLY);
-		if (fd < 0 || (syscall(SYS_finit_module, fd, parameters ?: "", 0) && errno != EEXIST))
+		if (fd < 0 || (finit_module(fd, parameters ?: "") && errno != EEXIST))
 			die("the module %s cannot be loaded: %s", line, strerror(errno));
 		close(fd);
 	}
@@ -153,7 +158,8 @@ int main(void)
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &chld, NULL);
-	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
 	if (board == MAP_FAILED)
 		die("no memory for results");
 	load_modules();

@@ -48,7 +48,8 @@ static void learn(int fd, long *at)
 
 void stats_learn(int vm_fd, int vcpu_fd)
 {
-	int vm = ioctl(vm_fd, KVM_GET_STATS_FD, NULL), vcpu = ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL);
+	int vm = ioctl(vm_fd, KVM_GET_STATS_FD, NULL);
+	int vcpu = ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL);
 
 	learn(vm, vm_at);
 	learn(vcpu, vcpu_at);

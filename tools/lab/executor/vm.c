@@ -55,7 +55,8 @@ int vm_create(struct vm *vm, const struct test_case *test)
 	memset(vm, 0, sizeof(*vm));
 	for (i = 0; i < FILES_MAX; i++)
 		vm->files[i] = -1;
-	vm->fd = ioctl(machine.kvm, KVM_CREATE_VM, test->sw_protected ? KVM_X86_SW_PROTECTED_VM : 0);
+	vm->fd = ioctl(machine.kvm, KVM_CREATE_VM,
+		       test->sw_protected ? KVM_X86_SW_PROTECTED_VM : 0);
 	if (vm->fd < 0)
 		return trouble(test->sw_protected ? "KVM_CREATE_VM of a software-protected VM"
 						  : "KVM_CREATE_VM");
