@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from unidiff.errors import UnidiffParseError
-from unidiff.patch import Hunk, PatchedFile, PatchSet
+from unidiff.patch import Hunk, Line, PatchedFile, PatchSet
 
 MOVED_MAX: Final = 400  # lines that a hunk may have moved
 _FUNCTION: Final = re.compile(r"^(?:[A-Za-z_][\w \t*]*?[ \t*])?(\w+)\(")
@@ -31,6 +31,19 @@ class Patched:
 
     sources: Mapping[str, str]
     changed: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What is patched, for messages, and how strictly.
+
+    fuzz: how many lines of a hunk's outer context may differ at each end.
+    """
+
+    patch: str
+    file: str
+    holder: str = "the port"
+    fuzz: int = 0
 
 
 def read_patch(text: str, name: str) -> PatchSet:
@@ -57,37 +70,69 @@ def apply_patch(sources: Mapping[str, str], text: str, name: str) -> Patched:
             raise PatchError(
                 f"{name}:1:1: {part.path} is not a file of the port; these are: {known}"
             )
-        lines, new = _apply_to_file(result[file].splitlines(), part, name, file)
+        where = Wording(name, file)
+        lines, new = patched_lines(result[file].splitlines(), part, where)
         result[file] = "\n".join(lines) + "\n"
         changed[file] = (*changed.get(file, ()), *new)
     return Patched(result, changed)
 
 
-def _apply_to_file(
-    lines: list[str], part: PatchedFile, name: str, file: str
+def patched_lines(
+    lines: list[str], part: PatchedFile, where: Wording
 ) -> tuple[list[str], list[int]]:
-    """The lines with all hunks of a file applied, and the numbers of those that are new."""
+    """The lines with all hunks of a file applied, and the numbers of those that are new.
+
+    Raises PatchError when a hunk has no place.
+    """
     out = list(lines)
     new: list[int] = []
     shift = 0  # of what follows, from the hunks before
     for hunk in part:
-        old = [line.value.rstrip("\r\n") for line in hunk if not line.is_added]
         wanted = hunk.source_start - 1 + shift
-        at = _place(out, old, wanted)
-        if at is None:
-            raise PatchError(_does_not_apply(out, hunk, old, wanted, name, file))
+        found = _find(out, hunk, wanted, where.fuzz)
+        if found is None:
+            raise PatchError(_does_not_apply(out, hunk, wanted, where))
+        at, kept = found
         number = at
         replacement: list[str] = []
-        for line in hunk:
+        for line in kept:
             if line.is_removed:
                 continue
             replacement.append(line.value.rstrip("\r\n"))
             number += 1
             if line.is_added:
                 new.append(number)
-        out[at : at + len(old)] = replacement
-        shift = at - (hunk.source_start - 1) + len(replacement) - len(old)
+        length = sum(not line.is_added for line in kept)
+        out[at : at + length] = replacement
+        dropped = _leading(list(hunk), kept)
+        shift = at - dropped - (hunk.source_start - 1) + len(replacement) - length
     return out, new
+
+
+def _find(lines: list[str], hunk: Hunk, wanted: int, fuzz: int) -> tuple[int, list[Line]] | None:
+    """Where a hunk goes, and what is left of it once outer context that differs is left out."""
+    for dropped in range(fuzz + 1):
+        whole = list(hunk)
+        kept = _without_outer_context(whole, dropped)
+        old = [line.value.rstrip("\r\n") for line in kept if not line.is_added]
+        if dropped and not old:
+            return None
+        at = _place(lines, old, wanted + _leading(whole, kept))
+        if at is not None:
+            return at, kept
+    return None
+
+
+def _without_outer_context(hunk: list[Line], count: int) -> list[Line]:
+    """Without up to `count` lines of context at either end, as patch(1) does with its fuzz."""
+    first = next((i for i, line in enumerate(hunk) if not line.is_context), 0)
+    last = next((i for i, line in enumerate(reversed(hunk)) if not line.is_context), 0)
+    return hunk[min(first, count) : len(hunk) - min(last, count)]
+
+
+def _leading(hunk: list[Line], kept: list[Line]) -> int:
+    """How many lines were left out before the first that is kept."""
+    return next((i for i, line in enumerate(hunk) if kept and line is kept[0]), 0)
 
 
 def _place(lines: list[str], old: list[str], wanted: int) -> int | None:
@@ -99,10 +144,9 @@ def _place(lines: list[str], old: list[str], wanted: int) -> int | None:
     return None
 
 
-def _does_not_apply(
-    lines: list[str], hunk: Hunk, old: list[str], wanted: int, name: str, file: str
-) -> str:
+def _does_not_apply(lines: list[str], hunk: Hunk, wanted: int, where: Wording) -> str:
     """What to say of a hunk that has no place: the function, and both versions."""
+    old = [line.value.rstrip("\r\n") for line in hunk if not line.is_added]
     function = function_at(lines, max(0, min(wanted + 3, len(lines) - 1)))
     if hunk.section_header:
         match = _FUNCTION.match(hunk.section_header)
@@ -116,11 +160,11 @@ def _does_not_apply(
     line = hunk[0].diff_line_no if len(hunk) else 1
     return "\n".join(
         (
-            f"{name}:{line}:1: this hunk does not apply to {function}() in {file}; "
-            "carry it over by hand to the port's version of the function",
+            f"{where.patch}:{line}:1: this hunk does not apply to {function}() in {where.file}; "
+            f"carry it over by hand to {where.holder}'s version of the function",
             "  the hunk expects:",
             *(f"    {text}" for text in old),
-            f"  the port has ({file}:{here + 1}):",
+            f"  {where.holder} has ({where.file}:{here + 1}):",
             *(f"    {text}" for text in there),
         )
     )

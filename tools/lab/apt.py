@@ -70,7 +70,7 @@ class Apt:
         self.folder = folder
         self.arch = arch
         self.deadline = deadline
-        for sub in ("lists/partial", "archives/partial", "state", "none", "log"):
+        for sub in ("lists/partial", "archives/partial", "empty/partial", "state", "none", "log"):
             (folder / sub).mkdir(parents=True, exist_ok=True)
         (folder / "lab.sources").write_text("\n".join(s.text() for s in sources))
         (folder / "status").touch()
@@ -94,13 +94,17 @@ class Apt:
         done = self._apt("apt-cache", "pkgnames", prefix)
         return sorted(done.stdout.split())
 
+    def show(self, package: str) -> str:
+        """The candidate's stanza of the index; empty when there is no such package."""
+        return self._apt("apt-cache", "show", "--no-all-versions", package).stdout
+
     def download(self, packages: Iterable[str], folder: Path) -> list[Path]:
         """Fetch these packages, without what they depend on; returns their files."""
         wanted = list(packages)
         folder.mkdir(parents=True, exist_ok=True)
-        # apt lists only what is not in the current folder yet.
-        none = self.folder / "none"
-        listed = self._checked("apt-get", "download", "--print-uris", *wanted, cwd=none)
+        # apt lists only what is not there yet.
+        empty = self.folder / "empty"
+        listed = self._checked("apt-get", "download", "--print-uris", *wanted, cwd=empty)
         files = [folder / match["file"] for match in map(_URI.match, listed) if match]
         self._checked("apt-get", "download", *wanted, cwd=folder)
         lost = [file.name for file in files if not file.is_file()]
@@ -111,7 +115,8 @@ class Apt:
     def download_with_dependencies(self, packages: Iterable[str]) -> list[Path]:
         """Fetch these packages and all they need that `status` does not have."""
         command = ("--no-install-recommends", "--yes", "--download-only", "install", *packages)
-        listed = self._checked("apt-get", "--print-uris", *command)
+        empty = f"Dir::Cache::Archives={self.folder / 'empty'}"
+        listed = self._checked("apt-get", "--print-uris", "-o", empty, *command)
         names = [match["file"] for match in map(_URI.match, listed) if match]
         self._checked("apt-get", *command)
         archives = self.folder / "archives"

@@ -25,6 +25,7 @@ from tools.lab.kernels import (
     Kernel,
     find_kernel,
     image_facts,
+    is_version,
     kernel_from,
     numbers_of,
     store_modules,
@@ -63,7 +64,7 @@ class Fetcher:
 
 
 def fetch_kernel(fetcher: Fetcher, version: str, arch: str = AMD64) -> Kernel:
-    """The newest kernel of a series ("7.2"), or the one with this release.
+    """The newest kernel of a version: "7.2", "7.2.12", or the whole release.
 
     When the archive cannot be asked, one that was fetched before will do.  Raises MissingError.
     """
@@ -95,12 +96,7 @@ def newest(names: Sequence[str], version: str, arch: str) -> str:
         (match[1] for match in map(pattern.match, names) if match),
         key=lambda release: (numbers_of(release), [-ord(c) for c in release]),
     )
-    chosen = [
-        release
-        for release in releases
-        if version in (release, release.split("+")[0].split("-")[0])
-        or version == ".".join(map(str, numbers_of(release)[:2]))
-    ]
+    chosen = [release for release in releases if is_version(release, version)]
     if chosen:
         return chosen[-1]
     known = sorted({numbers_of(release)[:2] for release in releases})

@@ -82,6 +82,12 @@ def series_of(release: str) -> str:
     return f"{major}.{minor}"
 
 
+def is_version(release: str, version: str) -> bool:
+    """Whether a release is what somebody asks for: "7.2", "7.2.12", or the release itself."""
+    upstream = release.split("+")[0].split("-")[0]
+    return version in (release, upstream, series_of(release))
+
+
 def fetched_kernels(shelf: Shelf | None = None, arch: str | None = None) -> list[Kernel]:
     """All fetched kernels that are whole, the oldest release first."""
     shelf = shelf or Shelf()
@@ -92,12 +98,12 @@ def fetched_kernels(shelf: Shelf | None = None, arch: str | None = None) -> list
 
 
 def find_kernel(version: str, arch: str = AMD64, shelf: Shelf | None = None) -> Kernel:
-    """The newest fetched kernel of a series ("7.2") or with this release.
+    """The newest fetched kernel of a version: "7.2", "7.2.12", or the whole release.
 
     Raises MissingError, which says how to fetch it.
     """
     for kernel in reversed(fetched_kernels(shelf, arch)):
-        if version in (kernel.version, kernel.release):
+        if is_version(kernel.release, version):
             return kernel
     option = "" if arch == AMD64 else f" --arch {arch}"
     raise MissingError(
