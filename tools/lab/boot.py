@@ -33,6 +33,15 @@ _READ: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
+class Drive:
+    """A drive that begins with `head` and is `size` bytes long; options: of QEMU, for an image."""
+
+    head: bytes
+    size: int
+    options: Callable[[Path], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """How to start one.  argv: QEMU with all its options but initrd and channels."""
 
@@ -40,6 +49,7 @@ class Machine:
     env: Mapping[str, str]
     channel: tuple[str, ...]  # options that connect the executor's way out to standard output
     deadlines: Mapping[str, float] = field(default_factory=lambda: dict(DEADLINES))
+    drive: Drive | None = None
 
 
 @dataclass(slots=True)
@@ -70,9 +80,10 @@ def run_boot(
     with tempfile.TemporaryDirectory(prefix="gmemdiff-lab-") as name:
         folder = Path(name)
         (folder / "initrd").write_bytes(initrd)
+        drive = _drive(folder, machine.drive)
         console = folder / "console"
         argv = [
-            *machine.argv, *machine.channel, "-serial", f"file:{console}",
+            *machine.argv, *machine.channel, *drive, "-serial", f"file:{console}",
             "-initrd", str(folder / "initrd"),
         ]  # fmt: skip
         with (folder / "stderr").open("wb") as stderr, _started(argv, machine.env, stderr) as qemu:
@@ -83,6 +94,17 @@ def run_boot(
         if boot.stage == START and boot.ended == "gone" and said:
             raise LabError(f"QEMU does not start: {said.splitlines()[-1]}")
     return boot
+
+
+def _drive(folder: Path, drive: Drive | None) -> tuple[str, ...]:
+    """Make the drive's image, a file with a hole; the options that name it."""
+    if drive is None:
+        return ()
+    path = folder / "drive"
+    with path.open("wb") as file:
+        file.write(drive.head)
+        file.truncate(drive.size)
+    return drive.options(path)
 
 
 @contextlib.contextmanager

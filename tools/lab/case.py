@@ -21,6 +21,9 @@ STATS: Final = (
     "remote_tlb_flush_requests",
 )
 
+LAB: Final = "lab"  # the actor of probes
+MARKER: Final = 0x6B72616D62616C67  # what a stranger fills its pages with
+
 SERIAL: Final = "serial"
 THREADS: Final = "threads"
 
@@ -46,6 +49,11 @@ class Case:
 
     order: every op once, setup first.  In threads mode, the actors of the program run at the same
     time after the setup, `repeat` times, each time on a new VM.
+    probes: ops of the lab's own actor LAB, done last and alone, through the first vCPU: `read`,
+    `write`, `stat` and the like as in programs, `grab PAGES` (a stranger, a process that has
+    nothing to do with the VM, takes that many fresh pages and fills them with MARKER) and
+    `damage` (how many pages of the stranger hold something else by now).  A guest that reads
+    MARKER, or damage that is not 0, proves that a freed page is still mapped.
     """
 
     name: str
@@ -53,6 +61,7 @@ class Case:
     order: tuple[Turn, ...]
     mode: str = SERIAL
     repeat: int = 1
+    probes: tuple[Op, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

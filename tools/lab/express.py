@@ -32,6 +32,7 @@ _U64: Final = 1 << 64
 _EXECUTED: Final = """
     create_gmem close fallocate set_region set_region1 get_dirty_log clear_dirty_log
     enable_manual_dirty_log set_attributes pre_fault mmap munmap mremap mprotect madvise mbind
+    fork child_exit clear_refs pagemap_scan uffd_wp move_pages migrate memory_failure gmem_failure
     mlock msync user_read user_write read write guest_flush stat nop
 """
 EXECUTED: Final = frozenset(_EXECUTED.split())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
-from tools.lab.boot import Machine
+from fuzz.vocabulary import PAGE
+from tools.lab.boot import Drive, Machine
 from tools.lab.emulator import Emulator
 from tools.lab.errors import LabError
 from tools.lab.kernels import AMD64, ARM64, Kernel
@@ -16,6 +18,7 @@ TCG: Final = "tcg"
 KVM: Final = "kvm"
 ACCELS: Final = (TCG, KVM)
 MEMORY_MB: Final = 1024
+SWAP_MB: Final = 64
 
 # Module -> parameters, by MMU flavour; a kernel with KVM built in gets them on its command line.
 _PARAMETERS: Final = {
@@ -45,12 +48,43 @@ def machine_for(
         )
     options = _arm64(accel) if arch == ARM64 else _amd64(accel)
     argv = [
-        *emulator.argv, *options, "-m", str(MEMORY_MB), "-smp", str(cpus), "-display", "none",
-        "-nodefaults", "-no-reboot", "-kernel", str(kernel.vmlinuz), "-append",
+        *emulator.argv, *options, "-m", str(MEMORY_MB), "-smp", str(cpus), *_nodes(cpus),
+        "-display", "none", "-nodefaults", "-no-reboot", "-kernel", str(kernel.vmlinuz), "-append",
         command_line(kernel, mmu),
     ]  # fmt: skip
     channel = ("-debugcon", "stdio")
-    return Machine(tuple(argv), dict(emulator.env), channel)
+    drive = Drive(swap_image(), SWAP_MB << 20, swap_options)
+    return Machine(tuple(argv), dict(emulator.env), channel, drive=drive)
+
+
+def _nodes(cpus: int) -> tuple[str, ...]:
+    """Two NUMA nodes, the second one of memory only, so that a page can migrate."""
+    words: list[str] = []
+    for node in (0, 1):
+        words += ["-object", f"memory-backend-ram,id=node{node},size={MEMORY_MB // 2}M"]
+        where = f",cpus=0-{cpus - 1}" if node == 0 else ""
+        words += ["-numa", f"node,nodeid={node},memdev=node{node}{where}"]
+    return tuple(words)
+
+
+def swap_options(image: Path) -> tuple[str, ...]:
+    """An NVMe drive, which distribution kernels drive without a module."""
+    return (
+        "-drive", f"file={image},if=none,id=swap,format=raw,cache=unsafe",
+        "-device", "nvme,drive=swap,serial=swap",
+    )  # fmt: skip
+
+
+def swap_image() -> bytes:
+    """The first page of swap space: its header (union swap_header, include/linux/swap.h).
+
+    The file is to be as long as SWAP_MB; what follows the header is a hole.
+    """
+    page = bytearray(PAGE)
+    info = (1, SWAP_MB * (1 << 20) // PAGE - 1, 0)  # version, last page, bad pages
+    page[1024 : 1024 + 12] = b"".join(value.to_bytes(4, "little") for value in info)
+    page[-10:] = b"SWAPSPACE2"
+    return bytes(page)
 
 
 def command_line(kernel: Kernel, mmu: str) -> str:

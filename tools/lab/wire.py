@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from fuzz.actors import result_text
-from tools.lab.case import STATS, THREADS, Case, Observation
+from tools.lab.case import LAB, STATS, THREADS, Case, Observation, Turn
 
 DEADLINE_MS: Final = 10_000
 NAME_MAX: Final = 95
@@ -44,6 +44,8 @@ def encode(cases: Sequence[Case], deadline_ms: int = DEADLINE_MS) -> bytes:
         for turn in case.order:
             args = " ".join(_number(value) for value in turn.op.args)
             lines.append(f"op {turn.actor} {turn.index} {turn.op.name} {args}".rstrip())
+        for index, op in enumerate(case.probes):
+            lines.append(f"op {LAB} {index} {op.name} {' '.join(map(_number, op.args))}".rstrip())
         lines.append("end")
     return "".join(f"{line}\n" for line in lines).encode("ascii")
 
@@ -66,7 +68,8 @@ def message(line: str) -> dict[str, Any] | None:
 def observations(case: Case, ops: Sequence[Any]) -> tuple[Observation, ...]:
     """What the ops of one attempt came to, as far as they got."""
     seen: list[Observation] = []
-    for turn, data in zip(case.order, ops, strict=False):
+    probes = (Turn(LAB, index, op) for index, op in enumerate(case.probes))
+    for turn, data in zip((*case.order, *probes), ops, strict=False):
         if data is None:
             continue
         result, *counters = data

@@ -14,6 +14,7 @@
 
 #if defined(__x86_64__)
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -84,8 +85,7 @@ static uint64_t *page_directory(uint64_t address)
 	return gpa ? table(gpa) : NULL;
 }
 
-/* Makes sure that the guest's page tables map a page to itself. */
-static bool map_identity(uint64_t gfn)
+static bool map_locked(uint64_t gfn)
 {
 	uint64_t address = gfn * PAGE_SIZE, *directory = page_directory(address), *entry, gpa;
 	uint64_t first = gfn & ~(uint64_t)(ENTRIES - 1);
@@ -103,6 +103,18 @@ static bool map_identity(uint64_t gfn)
 		table(gpa)[i] = (first + i) * PAGE_SIZE | PTE_PRESENT | PTE_WRITE | PTE_DIRTY;
 	*entry = gpa | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
 	return true;
+}
+
+/* Makes sure that the guest's page tables map a page to itself. */
+static bool map_identity(uint64_t gfn)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	bool done;
+
+	pthread_mutex_lock(&lock);
+	done = map_locked(gfn);
+	pthread_mutex_unlock(&lock);
+	return done;
 }
 
 void guest_init(void)

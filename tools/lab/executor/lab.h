@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "uapi.h"
 
@@ -23,6 +24,8 @@
 #define VCPUS_MAX 8
 #define FILES_MAX 8
 #define CHILDREN_MAX 64
+#define ACTORS_MAX 16
+#define ADVICE_PAGEOUT 4 /* in ADVICE of fuzz/vocabulary.py */
 #define TEXTS_SIZE (1UL << 20)
 #define BITMAP_SIZE (1UL << 20) /* bytes: dirty bitmap of a slot of up to 32 GiB */
 
@@ -31,6 +34,9 @@
 #define FD_BAD (-2L)
 #define FD_FILE (-3L)
 #define FD_FOREIGN (-4L)
+
+/* What the grabber fills memory with; see tools/lab/case.py. */
+#define MARKER 0x6b72616d62616c67UL
 
 /* The executor's own slot: guest code, and the guest page tables in a huge page of their own. */
 #define HUGE_PAGE (2UL << 20)
@@ -90,12 +96,15 @@ struct test_case {
 	char name[96];
 	bool threads;
 	bool forks; /* has a fork op: what a child must not inherit is marked so */
+	bool pages_out; /* has an op that wants swap space */
+	bool grabs; /* has a grab probe */
 	bool exits; /* has an exit_mm op: the VM outlives its process */
 	bool sw_protected;
 	unsigned int repeat;
 	unsigned int vcpus_nr;
 	unsigned int deadline_ms;
 	unsigned int setup_nr; /* the first ops, which run alone also in threads mode */
+	unsigned int program_nr; /* the ops behind are the lab's own probes, run last and alone */
 	unsigned int ops_nr;
 	struct op ops[OPS_MAX];
 };
@@ -118,6 +127,7 @@ struct call {
 	struct vcpu *vcpu; /* NULL unless the actor is one */
 	const uint64_t *args;
 	struct result *result;
+	bool counts; /* KVM's statistics are read after it */
 };
 
 /* main.c: what is the same for the whole boot */
@@ -146,6 +156,20 @@ bool cases_next(struct test_case *test);
 
 /* run.c */
 void run_case(const struct test_case *test);
+void run_op(const struct test_case *test, unsigned int i);
+
+/* swap.c */
+void swap_on(void);
+
+/* threads.c */
+void run_threads(const struct test_case *test, unsigned int attempt);
+
+/* ops_fork.c */
+void children_end(void);
+
+/* grabber.c */
+pid_t grabber_start(void);
+void grabber_end(void);
 
 /* kmsg.c */
 void kmsg_init(void);
@@ -203,6 +227,17 @@ DECLARE_OP(madvise);
 DECLARE_OP(mbind);
 DECLARE_OP(mlock);
 DECLARE_OP(msync);
+DECLARE_OP(fork);
+DECLARE_OP(child_exit);
+DECLARE_OP(clear_refs);
+DECLARE_OP(pagemap_scan);
+DECLARE_OP(uffd_wp);
+DECLARE_OP(move_pages);
+DECLARE_OP(migrate);
+DECLARE_OP(memory_failure);
+DECLARE_OP(gmem_failure);
+DECLARE_OP(grab);
+DECLARE_OP(damage);
 DECLARE_OP(user_read);
 DECLARE_OP(user_write);
 DECLARE_OP(read);

@@ -13,8 +13,12 @@ static const struct op_kind kinds[] = {
 	OP(set_region1, 6), OP(get_dirty_log, 2), OP(clear_dirty_log, 5),
 	OP(enable_manual_dirty_log, 1), OP(set_attributes, 4), OP(pre_fault, 2),
 	OP(mmap, 6), OP(munmap, 2), OP(mremap, 4), OP(mprotect, 3), OP(madvise, 3),
+	OP(fork, 0), OP(child_exit, 0), OP(clear_refs, 0), OP(pagemap_scan, 2), OP(uffd_wp, 3),
+	OP(move_pages, 1), OP(migrate, 1), OP(memory_failure, 1), OP(gmem_failure, 2),
 	OP(mbind, 3), OP(mlock, 2), OP(msync, 2), OP(user_read, 1), OP(user_write, 2),
 	OP(read, 3), OP(write, 4), OP(guest_flush, 0), OP(stat, 1), OP(nop, 0),
+	/* the lab's own */
+	OP(grab, 1), OP(damage, 0),
 };
 
 const struct op_kind *op_kind(const char *name)
@@ -27,11 +31,16 @@ const struct op_kind *op_kind(const char *name)
 	return NULL;
 }
 
-/* One op, its result and what KVM counts after it. */
+/* One op, its result and what KVM counts after it; threads do not stop to count. */
 void op_run(struct call *call)
 {
+	unsigned int stat;
+
 	call->op->kind->run(call);
-	stats_read(call->vm, call->result->stats);
+	if (call->counts)
+		stats_read(call->vm, call->result->stats);
+	for (stat = 0; stat < STATS_NR && !call->counts; stat++)
+		call->result->stats[stat] = STAT_ABSENT;
 	call->result->done = true;
 }
 

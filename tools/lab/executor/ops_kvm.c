@@ -9,7 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static uint64_t bitmap[BITMAP_SIZE / sizeof(uint64_t)];
+static __thread uint64_t bitmap[BITMAP_SIZE / sizeof(uint64_t)];
 
 void op_create_gmem(struct call *call)
 {
@@ -77,7 +77,7 @@ void op_set_region1(struct call *call)
 /* "bits:0x..", the lowest page in the lowest bit. */
 static void report_bitmap(struct call *call)
 {
-	static char text[8 + 2 * BITMAP_SIZE];
+	static __thread char text[8 + 2 * BITMAP_SIZE];
 	size_t top = sizeof(bitmap) / sizeof(bitmap[0]), length;
 
 	while (top > 1 && !bitmap[top - 1])

@@ -15,12 +15,15 @@
 
 #define KILL_WAIT_MS 5000
 
+/* The lab's own probes look through the first vCPU. */
 static int actor_vcpu(const char *actor)
 {
+	if (!strcmp(actor, "lab"))
+		return 0;
 	return strncmp(actor, "vcpu", 4) ? -1 : atoi(actor + 4);
 }
 
-static void run_op(const struct test_case *test, unsigned int i)
+void run_op(const struct test_case *test, unsigned int i)
 {
 	const struct op *op = &test->ops[i];
 	struct vm *vm = &board->vm;
@@ -32,6 +35,7 @@ static void run_op(const struct test_case *test, unsigned int i)
 		.vcpu = id < 0 ? NULL : &vm->vcpus[id],
 		.args = op->args,
 		.result = &board->results[i],
+		.counts = !test->threads || i < test->setup_nr || i >= test->program_nr,
 	};
 
 	board->at = i;
@@ -39,15 +43,20 @@ static void run_op(const struct test_case *test, unsigned int i)
 }
 
 /* The child: everything it makes goes away with it. */
-static void child(const struct test_case *test)
+static void child(const struct test_case *test, unsigned int attempt)
 {
 	unsigned int i;
 
 	signals_init();
 	if (vm_create(&board->vm, test))
 		_exit(1);
-	for (i = 0; i < test->ops_nr; i++)
+	for (i = 0; i < (test->threads ? test->setup_nr : test->program_nr); i++)
 		run_op(test, i);
+	if (test->threads)
+		run_threads(test, attempt);
+	for (i = test->program_nr; i < test->ops_nr; i++)
+		run_op(test, i);
+	children_end();
 	board->finished = true;
 	_exit(0);
 }
@@ -79,14 +88,16 @@ static void attempt(const struct test_case *test, unsigned int number)
 {
 	const char *word = "done";
 	int status = 0;
-	pid_t pid;
+	pid_t pid, grabber = 0;
 
 	reset_board(test);
+	if (test->grabs)
+		grabber = grabber_start();
 	pid = fork();
 	if (pid < 0)
 		die("fork: %s", strerror(errno));
 	if (!pid)
-		child(test);
+		child(test, number);
 	if (wait_for(pid, test->deadline_ms, &status)) {
 		word = "timeout";
 		kill(pid, SIGKILL);
@@ -100,6 +111,11 @@ static void attempt(const struct test_case *test, unsigned int number)
 			 WIFSIGNALED(status) ? "signal" : "exit code",
 			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	}
+	if (grabber) {
+		grabber_end();
+		kill(grabber, SIGKILL);
+		waitpid(grabber, NULL, 0);
+	}
 	results_print(test, word, number);
 	output_flush();
 	if (!strcmp(word, "stuck"))
@@ -112,6 +128,8 @@ void run_case(const struct test_case *test)
 
 	output_format("# {\"begin\":%u}\n", test->id);
 	output_flush();
+	if (test->pages_out)
+		swap_on();
 	for (i = 0; i < test->repeat; i++)
 		attempt(test, i);
 	output_format("ok %u %s\n", test->id + 1, test->name);
