@@ -40,9 +40,12 @@ static void *let_through(void *unused)
 {
 	struct uffd_msg message;
 
-	while (read(sync_uffd, &message, sizeof(message)) == sizeof(message))
+	while (read(sync_uffd, &message, sizeof(message)) == sizeof(message)) {
+		uint64_t page = message.arg.pagefault.address & -PAGE_SIZE;
+
 		if (message.event == UFFD_EVENT_PAGEFAULT)
-			protect(sync_uffd, message.arg.pagefault.address & -PAGE_SIZE, PAGE_SIZE, 0);
+			protect(sync_uffd, page, PAGE_SIZE, 0);
+	}
 	return unused;
 }
 
