@@ -14,13 +14,16 @@ from typing import Final, TypeAlias
 from fuzz.vocabulary import Program
 from tools.lab import express
 from tools.lab.case import SERIAL, SKIPPED, BootResult, Case, CaseResult, Turn
+from tools.lab.build import build_modules
 from tools.lab.errors import LabError, MissingError
+from tools.lab.kernel_patch import find_patch
 from tools.lab.kernels import AMD64, ARM64, Kernel, find_kernel, own_kernel
 from tools.lab.lab import Lab, results_of
 from tools.lab.machines import ARM_MMU, TCG
 
 STOCK: Final = "stock"
 PATCHED: Final = "patched"
+SEED: Final = "seed"
 Key: TypeAlias = tuple[str, str, str]  # series, stock or patched, MMU
 
 
@@ -124,15 +127,22 @@ def _add(job: Job, path: str, program: Program, cases: Sequence[Case]) -> None:
 
 
 def kernel_for(request: Request, series: str, kind: str, mmu: str) -> Kernel:
-    """The kernel of a job.  Raises LabError, MissingError."""
+    """The kernel of a job; patched modules are built when they are not.
+
+    Raises LabError, MissingError.
+    """
     if request.vmlinuz is not None:
+        if kind == PATCHED:
+            raise LabError(
+                "--vmlinuz is a kernel of your own: build it patched, and leave out --kernel"
+            )
         return own_kernel(request.vmlinuz, request.modules)
     if request.modules is not None:
         raise LabError("--modules goes with --vmlinuz: they must be of the same build")
     kernel = find_kernel(series, ARM64 if mmu == ARM_MMU else AMD64)
     if kind == STOCK:
         return kernel
-    raise MissingError(f"patched modules for {kernel.release} are not built")
+    return build_modules(kernel, find_patch(request.patch or SEED))
 
 
 def run_jobs(
