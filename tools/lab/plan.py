@@ -13,8 +13,8 @@ from typing import Final, TypeAlias
 
 from fuzz.vocabulary import Program
 from tools.lab import express
-from tools.lab.case import SERIAL, SKIPPED, BootResult, Case, CaseResult, Turn
 from tools.lab.build import build_modules
+from tools.lab.case import SERIAL, SKIPPED, BootResult, Case, CaseResult, Turn
 from tools.lab.errors import LabError, MissingError
 from tools.lab.kernel_patch import find_patch
 from tools.lab.kernels import AMD64, ARM64, Kernel, find_kernel, own_kernel
