@@ -22,6 +22,8 @@ import click
 
 from fuzz.port.compiler import NoCompilerError, find_compiler
 from tools import exits
+from tools.lab.inventory import Item, inventory
+from tools.lab.kernels import AMD64, numbers_of
 
 # module, package that it comes from, what it is for
 PACKAGES: Final = (
@@ -37,11 +39,7 @@ PACKAGES: Final = (
     ("atheris", "atheris", "campaigns"),
     ("elftools", "pyelftools", "gmemdiff abi; coverage of campaigns in C"),
 )
-PROGRAMS: Final = (
-    ("chromium", "only the test that looks at a report in a browser"),
-    ("qemu-system-x86_64", "nothing yet; the lab will need it for x86 kernels"),
-    ("qemu-system-aarch64", "nothing yet; the lab will need it for arm64 kernels"),
-)
+PROGRAMS: Final = (("chromium", "only the test that looks at a report in a browser"),)
 COMPILER_USE: Final = "the C port: lockstep, fast campaigns; clang or zig for its coverage"
 VERSION_SECONDS_MAX: Final = 10
 
@@ -75,6 +73,27 @@ def _compiler() -> str:
         return find_compiler().name
     except NoCompilerError:
         return ""
+
+
+def _lab() -> list[Check]:
+    """QEMU, kernels and built modules; `gmemdiff lab list` says more of each."""
+    items = inventory(whole=False)
+    done = []
+    for item in items:
+        if item.kind == "qemu":
+            state = item.state if item.ok else "missing"
+            done.append(Check(item.name, state, f"the lab: {item.arch} kernels", item.ok))
+    for kind, use in (("kernel", "the lab; gmemdiff lab fetch"), ("build", "gmemdiff lab build")):
+        names = sorted({_short(item) for item in items if item.kind == kind and item.ok})
+        done.append(Check(f"lab: {kind}s", " ".join(names) or "missing", use, bool(names)))
+    return done
+
+
+def _short(item: Item) -> str:
+    """ "7.2.12" of "7.2.12+deb13-cloud-amd64"."""
+    return ".".join(map(str, numbers_of(item.name))) + (
+        "" if item.arch == AMD64 else f"/{item.arch}"
+    )
 
 
 def _memory() -> str:
@@ -111,6 +130,7 @@ def checks() -> list[Check]:
     for name, use in PROGRAMS:
         version = _program(name)
         done.append(Check(name, version or "missing", use, bool(version)))
+    done += _lab()
     compiler = _compiler()
     done.append(Check("C compiler", compiler or "missing", COMPILER_USE, bool(compiler)))
     kvm = "present" if Path("/dev/kvm").exists() else "missing"

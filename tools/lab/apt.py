@@ -12,10 +12,10 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 from tools.lab.errors import MissingError
 from tools.lab.sources import Source
@@ -25,17 +25,9 @@ _REACH: Final = re.compile(
     r"^Acquire::(https?|ftp|Retries|Queue-Mode|ForceIPv[46]|ForceHash|Check-Valid-Until|Check-Date"
     r"|By-Hash|Max-ValidTime|Min-ValidTime)\b", re.I,
 )  # fmt: skip
-_URI: Final = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+)")
+_URI: Final = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) \d+")
 _TAIL_MAX: Final = 3  # lines of apt's own words in an error
 SYSTEM_STATUS: Final = Path("/var/lib/dpkg/status")
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A package file, and its size in bytes."""
-
-    file: Path
-    size: int
 
 
 class Deadline:
@@ -48,6 +40,32 @@ class Deadline:
     def left(self) -> float:
         """Seconds left; never less than a moment, so that a command still says what it wants."""
         return max(0.1, self._end - time.monotonic())
+
+    def run(
+        self,
+        command: Sequence[str],
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, or raise MissingError when the time is over."""
+        try:
+            return subprocess.run(
+                command,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=self.left(),
+            )
+        except subprocess.TimeoutExpired as error:
+            raise MissingError(
+                f"{Path(command[0]).name} was not done within the {self.seconds:g} s given; run "
+                "it again, with a larger --max-time: what is complete is kept"
+            ) from error
+        except OSError as error:
+            raise MissingError(f"{command[0]} cannot be started: {error.strerror}") from error
 
 
 class Apt:
@@ -117,14 +135,18 @@ class Apt:
         command = ("--no-install-recommends", "--yes", "--download-only", "install", *packages)
         empty = f"Dir::Cache::Archives={self.folder / 'empty'}"
         listed = self._checked("apt-get", "--print-uris", "-o", empty, *command)
-        names = [match["file"] for match in map(_URI.match, listed) if match]
         self._checked("apt-get", *command)
-        archives = self.folder / "archives"
-        files = [archives / name for name in names]
+        files = [self._archive(match) for match in map(_URI.match, listed) if match]
         lost = [file.name for file in files if not file.is_file()]
         if lost:
             raise MissingError(f"apt-get install --download-only did not bring {', '.join(lost)}")
         return files
+
+    def _archive(self, listed: re.Match[str]) -> Path:
+        """Where a package is once apt is done; one of a local folder is used where it lies."""
+        if listed["uri"].startswith("file:"):
+            return Path(unquote(listed["uri"].removeprefix("file:")))
+        return self.folder / "archives" / listed["file"]
 
     def _checked(self, *command: str, cwd: Path | None = None) -> list[str]:
         done = self._apt(*command, cwd=cwd)
@@ -133,31 +155,13 @@ class Apt:
         return done.stdout.splitlines()
 
     def _apt(self, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        try:
-            return subprocess.run(
-                command,
-                cwd=cwd,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=self.deadline.left(),
-            )
-        except subprocess.TimeoutExpired as error:
-            raise MissingError(
-                f"{' '.join(command[:2])} took longer than the {self.deadline.seconds:g} s that "
-                "were left; run it again: what has arrived is kept"
-            ) from error
+        return self.deadline.run(command, cwd, self._environment)
 
 
 def unpack(package: Path, folder: Path, deadline: Deadline) -> None:
     """Unpack one package's files below a folder; nothing of it is run."""
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        ["dpkg-deb", "-x", str(package), str(folder)],
-        capture_output=True, text=True, errors="replace", timeout=deadline.left(),
-    )  # fmt: skip
+    done = deadline.run(["dpkg-deb", "-x", str(package), str(folder)])
     if done.returncode:
         raise MissingError(f"{package.name} cannot be unpacked: {_last(done.stderr)}")
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from tools.lab.apt import Deadline
-from tools.lab.buildtree import BuildTree, find_tree
+from tools.lab.buildtree import BuildTree, check_buildable, find_tree
 from tools.lab.errors import LabError, MissingError
 from tools.lab.kernel_patch import KernelPatch, patch_files
-from tools.lab.kernels import AMD64, BUILDS, Kernel
+from tools.lab.kernels import BUILDS, Kernel
 from tools.lab.modinfo import module_name, release_of
-from tools.lab.shelf import Entry, Shelf, key_of
+from tools.lab.shelf import Shelf, key_of
 
 SECONDS_MAX: Final = 900
 RECIPE: Final = "1"  # change it with what is done here: builds of another recipe are not reused
@@ -64,38 +64,28 @@ def build_modules(
     """
     shelf = shelf or Shelf()
     deadline = deadline or Deadline(SECONDS_MAX)
-    if kernel.arch != AMD64:
-        raise MissingError(
-            f"a patched {kernel.arch} kernel needs a whole kernel build, KVM being built in; "
-            "build it and pass it with --vmlinuz"
-        )
-    tree = find_tree(kernel, shelf)
-    files = patch_files(tree.source, patch) if patch else {}
+    check_buildable(kernel)
     toolchain = find_toolchain(kernel)
-    text = patch.text if patch else ""
+    text, name = (patch.text, patch.name) if patch else ("", "")
+    tree = find_tree(kernel, shelf, whole=False)
     key = key_of(RECIPE, kernel.release, kernel.key, tree.key, text, toolchain.version)
-    work = _Work(kernel, tree, files, toolchain, deadline)
 
     def fill(target: Path) -> dict[str, str]:
+        tree = find_tree(kernel, shelf)
+        files = patch_files(tree.source, patch) if patch else {}
         (target / "patch.diff").write_text(text, encoding="utf-8")
-        work.build(target)
-        name = patch.name if patch else ""
+        _Work(kernel, tree, files, toolchain, deadline).build(target)
         return {
             "release": kernel.release, "arch": kernel.arch, "patch": name,
             "compiler": toolchain.version,
         }  # fmt: skip
 
-    return built_kernel(kernel, shelf.make(BUILDS, f"{kernel.release}-{key}", fill))
-
-
-def built_kernel(kernel: Kernel, entry: Entry) -> Kernel:
-    """The stock kernel with the modules of a build."""
+    entry = shelf.make(BUILDS, f"{kernel.release}-{key}", fill)
     modules = tuple(
         entry.folder / path.name if module_name(path) in _BUILT else path for path in kernel.modules
     )
-    patch = entry.facts["patch"]
     key = key_of(kernel.key, *entry.files.values())
-    return replace(kernel, modules=modules, extra={}, patch=patch, rebuilt=True, key=key)
+    return replace(kernel, modules=modules, extra={}, patch=name, rebuilt=True, key=key)
 
 
 def find_toolchain(kernel: Kernel) -> Toolchain:
@@ -174,16 +164,7 @@ class _Work:
             "modules",
         ]  # fmt: skip
         environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "ARCH")}
-        try:
-            done = subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-                text=True, errors="replace", timeout=self.deadline.left(),
-            )  # fmt: skip
-        except subprocess.TimeoutExpired as error:
-            raise MissingError(
-                f"building the modules of {self.kernel.release} took longer than the "
-                f"{self.deadline.seconds:g} s that were left; give --max-time more"
-            ) from error
+        done = self.deadline.run(command, env=environment)
         if done.returncode:
             raise LabError(self._compile_error(done.stdout + done.stderr, top))
 

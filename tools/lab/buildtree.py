@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,8 +16,8 @@ from typing import Final
 
 from tools.lab.apt import Apt, unpack
 from tools.lab.errors import LabError, MissingError
-from tools.lab.fetch import Fetcher
-from tools.lab.kernels import AMD64, Kernel, series_of
+from tools.lab.fetch import Fetcher, host_arch
+from tools.lab.kernels import AMD64, KERNELS, Kernel, series_of
 from tools.lab.shelf import Entry, Shelf, key_of, sha256
 
 TREES: Final = "trees"
@@ -54,27 +53,45 @@ class BuildTree:
     key: str
 
 
-def find_tree(kernel: Kernel, shelf: Shelf) -> BuildTree:
-    """The tree of a fetched kernel.  Raises MissingError, which says how to fetch it."""
-    entry = shelf.find(TREES, kernel.release)
-    if entry is None:
+def find_tree(kernel: Kernel, shelf: Shelf, whole: bool = True) -> BuildTree:
+    """The tree of a fetched kernel.  whole: look at each file's checksum, which takes a second.
+
+    Raises MissingError, which says how to fetch it.
+    """
+    entry = shelf.find(TREES, kernel.release) if whole else shelf.look(TREES, kernel.release)
+    if entry is not None:
+        return _tree(entry)
+    if shelf.look(KERNELS, kernel.release) is None:
         raise MissingError(
-            f"not found: headers and source of {kernel.release}; "
-            f"run: gmemdiff lab fetch --version {kernel.release}"
+            f"not found: headers and source of {kernel.release}, which was not fetched; build it "
+            "with the patch, and pass that with --vmlinuz FILE --modules DIR"
         )
-    return _tree(entry)
+    raise MissingError(
+        f"not found: headers and source of {kernel.release}, or broken; "
+        f"run: gmemdiff lab fetch --version {kernel.release}"
+    )
 
 
 def fetch_tree(fetcher: Fetcher, kernel: Kernel) -> BuildTree:
     """Headers, kbuild and KVM's source of a fetched kernel, fetched when missing or broken."""
-    if kernel.arch != AMD64:
-        raise MissingError(
-            f"{kernel.arch} kernels have KVM built in: a patched one needs a whole kernel build; "
-            "build it and pass it with --vmlinuz"
-        )
+    check_buildable(kernel)
     return _tree(
         fetcher.shelf.make(TREES, kernel.release, lambda target: _fill(target, fetcher, kernel))
     )
+
+
+def check_buildable(kernel: Kernel) -> None:
+    """Raise MissingError for a kernel whose modules cannot be built on this machine."""
+    if kernel.arch != AMD64:
+        raise MissingError(
+            f"{kernel.arch} kernels have KVM built in: a patched one needs a whole kernel build; "
+            "build it and pass it with --vmlinuz FILE"
+        )
+    if host_arch() != AMD64:
+        raise MissingError(
+            "modules for amd64 are built on amd64 machines only: kbuild's programs are for these; "
+            "build elsewhere and pass the kernel with --vmlinuz FILE --modules DIR"
+        )
 
 
 def _tree(entry: Entry) -> BuildTree:
@@ -134,7 +151,7 @@ def _extract(target: Path, fetcher: Fetcher) -> None:
         "tar", "-xf", str(archives[0]), "-C", str(target / "source"), "--strip-components=1",
         "--wildcards", "--no-wildcards-match-slash", *patterns,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=fetcher.deadline.left())
+    done = fetcher.deadline.run(command)
     # tar complains of patterns that match nothing; what a build cannot do without is checked here.
     if not (target / "source/virt/kvm/kvm_main.c").is_file():
         raise LabError(f"{archives[0].name}: cannot be unpacked: {done.stderr.strip()}")

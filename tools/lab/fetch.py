@@ -32,7 +32,13 @@ from tools.lab.kernels import (
 )
 from tools.lab.modinfo import find_modules
 from tools.lab.shelf import Shelf, sha256
-from tools.lab.sources import KERNEL_SUITES, debian_source, machine_sources, own_release
+from tools.lab.sources import (
+    ETC_APT,
+    KERNEL_SUITES,
+    debian_source,
+    machine_sources,
+    own_release,
+)
 
 SECONDS_MAX: Final = 900
 FLAVOUR: Final = {"amd64": "cloud-amd64", "arm64": "cloud-arm64"}
@@ -47,16 +53,17 @@ def _silent(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Fetcher:
-    """What all fetches share.  say: called with one line per step."""
+    """What all fetches share.  say: called with one line per step; etc: apt's folder."""
 
     shelf: Shelf
     deadline: Deadline = field(default_factory=lambda: Deadline(SECONDS_MAX))
     suites: Sequence[str] = KERNEL_SUITES
     say: Callable[[str], None] = _silent
+    etc: Path = ETC_APT
 
     def debian(self, arch: str) -> Apt:
         """apt on Debian's kernel suites, with new indexes."""
-        source = debian_source(machine_sources()).with_suites(self.suites)
+        source = debian_source(machine_sources(self.etc)).with_suites(self.suites)
         apt = Apt(self.shelf.folder("apt", f"debian-{arch}"), [source], arch, self.deadline)
         for line in apt.update():
             self.say(line)
@@ -156,7 +163,7 @@ def fetch_emulator(fetcher: Fetcher, arch: str = AMD64) -> Emulator:
         entry = fetcher.shelf.look(QEMU, arch)
         if emulator.installed or (entry is not None and not entry.broken()):
             return emulator
-    sources = own_release(machine_sources(), codename())
+    sources = own_release(machine_sources(fetcher.etc), codename())
     if not sources:
         raise MissingError(
             f"not found: {PACKAGES[arch]}: no package sources for this machine's own release; "
@@ -179,13 +186,12 @@ def fetch_emulator(fetcher: Fetcher, arch: str = AMD64) -> Emulator:
     return find_emulator(arch, fetcher.shelf)
 
 
-def codename(release: Path = Path("/etc/os-release")) -> str:
+def codename() -> str:
     """The name of this machine's release, such as "bookworm"; empty when it has none."""
     try:
-        facts = platform.freedesktop_os_release() if release == Path("/etc/os-release") else {}
+        return platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     except OSError:
         return ""
-    return facts.get("VERSION_CODENAME", "")
 
 
 def host_arch() -> str:

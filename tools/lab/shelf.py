@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +75,8 @@ class Shelf:
         folder = self.root / kind
         if not folder.is_dir():
             return []
-        return sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
+        found = sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
+        return [name for name in found if not name.startswith(".new-")]
 
     def make(self, kind: str, name: str, fill: Callable[[Path], dict[str, str]]) -> Entry:
         """The entry, found or made: `fill` writes its files into a folder and returns its facts.
@@ -87,16 +87,16 @@ class Shelf:
             entry = self.find(kind, name)
             if entry is not None:
                 return entry
-            parent = self.folder(kind)
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as temporary:
-                new = Path(temporary) / name
+            place = self.folder(kind) / name
+            new = place.with_name(f".new-{name}")
+            shutil.rmtree(new, ignore_errors=True)  # of one that was killed
+            try:
                 new.mkdir()
-                facts = fill(new)
-                _write_manifest(new, facts)
-                place = parent / name
-                if place.exists():
-                    shutil.rmtree(place)
+                _write_manifest(new, fill(new))
+                shutil.rmtree(place, ignore_errors=True)
                 new.rename(place)
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
         made = self.look(kind, name)
         assert made is not None
         return made
