@@ -33,6 +33,7 @@ from tools.commands.accept import accept
 from tools.commands.bench import bench
 from tools.commands.check_patch import check_patch
 from tools.commands.doctor import doctor
+from tools.commands.export import export
 from tools.commands.fuzzing import fuzz, resume
 from tools.commands.hunting import random_programs
 from tools.commands.lab import lab
@@ -71,7 +72,7 @@ def cli() -> None:
 
 for _command in (
     run, show, fuzz, status, stop, resume, report, accept, triage, cmin, random_programs,
-    minimize, check_patch, lockstep, lab, abi, explain, models, ops, bench, doctor,
+    minimize, export, check_patch, lockstep, lab, abi, explain, models, ops, bench, doctor,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -28,7 +28,7 @@ def build_executor(arch: str = AMD64, shelf: Shelf | None = None) -> Path:
     Raises NoCompilerError or MissingError when there is no compiler for it, LabError when the
     compiler refuses our sources.
     """
-    command = _compiler(arch)
+    command = build_command(arch)
     files = sorted(path for path in SOURCES.iterdir() if path.suffix in (".c", ".h"))
     parts = [path.name + "\0" + path.read_text(encoding="utf-8") for path in files]
     key = key_of(arch, *command, *FLAGS, *parts)
@@ -51,7 +51,7 @@ def build_executor(arch: str = AMD64, shelf: Shelf | None = None) -> Path:
     return (shelf or Shelf()).make(EXECUTORS, key, fill).folder / "init"
 
 
-def _compiler(arch: str) -> tuple[str, ...]:
+def build_command(arch: str) -> tuple[str, ...]:
     """A compiler for the machine under test, whatever this machine is."""
     zig = (sys.executable, "-m", "ziglang", "cc") if find_spec("ziglang") else ()
     if arch == AMD64:
