@@ -34,7 +34,8 @@ __asm__(".text\n"
 	"	popq %r12\n"
 	"	popq %rbx\n"
 	"	popq %rbp\n"
-	"	ret\n"
+	"	popq %rcx\n" /* no ret: the processor would expect to return on the stack left */
+	"	jmp *%rcx\n"
 	".size context_switch,.-context_switch\n");
 
 #define SAVED_REGISTERS 6

@@ -15,6 +15,7 @@
 #include "arena.h"
 #include "context.h"
 #include "feedback.h"
+#include "marks.h"
 #include "oracles.h"
 #include "program.h"
 #include "state_text.h"
@@ -36,6 +37,7 @@ struct actor {
 	bool ended; /* it has just ended */
 	bool counted_begin; /* its "begin" was come to, where that is looked at */
 	u32 visit; /* tells apart what was come to in this op */
+	u64 stops; /* labels at which the schedule may stop its op: a bit for each, modulo 64 */
 	struct label *label; /* of the step that comes next */
 	bool waits;
 	struct want want;
@@ -57,6 +59,7 @@ static struct {
 	u64 seen[SEEN_MAX]; /* states in which somebody tried again */
 	u32 nr_seen;
 	char *stacks;
+	bool watched; /* somebody wants to know of each step: a recorder, or the log */
 	bool logging;
 	u32 nr_passed;
 	struct boundary passed[PASSED_MAX];
@@ -77,7 +80,10 @@ static struct {
 	struct actor setup;
 	u32 steps;
 	int nr_violations;
+	bool patch_acted;
 } kept;
+
+bool patch_acted;
 
 /* Labels: interned once, so that a schedule is compared by number. */
 
@@ -170,11 +176,16 @@ void report(const char *rule, const char *format, ...)
 	run->nr_violations++;
 }
 
-static void leave(void) /* to the scheduler */
+static struct actor *next_turn(const struct actor *last);
+
+/* The running actor's turn is over: whoever is next runs on, which may be the same one. */
+static void leave(void)
 {
 	struct actor *actor = exec.now;
+	struct actor *next = next_turn(actor);
 
-	context_go(&actor->context, &exec.scheduler);
+	if (next != actor)
+		context_go(&actor->context, next ? &next->context : &exec.scheduler);
 }
 
 void harness_error(const char *text, ...)
@@ -352,15 +363,24 @@ static int unfinished(struct actor **left, bool with_setup)
 
 /* Steps. */
 
-static void count_step(struct actor *actor)
+/* For those who want to know of each step: `actor` has just taken the one at its label. */
+static __attribute__((noinline)) void tell_step(struct actor *actor)
 {
-	if (exec.logging_steps && exec.run.steps < sizeof(exec.taken) / sizeof(*exec.taken))
-		exec.taken[exec.run.steps] = (struct taken_step){
+	u32 number = exec.run.steps - 1;
+
+	if (exec.logging_steps && number < sizeof(exec.taken) / sizeof(*exec.taken))
+		exec.taken[number] = (struct taken_step){
 			actor->task.index, actor->op, actor->label->id, exec.run.nr_taken
 		};
-	exec.run.steps++;
 	if (exec.recorder)
 		exec.recorder(&exec.kvm, actor->task.name, actor->op, actor->label->name);
+}
+
+static inline void count_step(struct actor *actor)
+{
+	exec.run.steps++;
+	if (exec.watched)
+		tell_step(actor);
 }
 
 /* Remember a boundary, as a preemption would name it. */
@@ -383,6 +403,7 @@ static void log_boundary(const struct actor *actor)
 void log_steps(bool on)
 {
 	exec.logging_steps = on;
+	exec.watched = exec.recorder || exec.logging_steps;
 }
 
 const struct taken_step *steps_taken(u32 *n)
@@ -405,7 +426,7 @@ const struct boundary *boundaries_passed(u32 *n)
 }
 
 /* A step is done; the one at `label` comes next.  Does not return when there are too many. */
-static void next_step(struct actor *actor, struct label *label)
+static inline void next_step(struct actor *actor, struct label *label)
 {
 	count_step(actor);
 	if (exec.run.steps > STEPS_MAX) {
@@ -467,8 +488,8 @@ static bool redirected(struct actor *actor, u32 label)
 	return true;
 }
 
-/* Whether the schedule stops the actor at a label; sets exec.target when somebody else can run. */
-static bool preempted(struct actor *actor, u32 label)
+/* The same as preempted(), for a label that may be one of the schedule's. */
+static bool preempted_here(struct actor *actor, u32 label)
 {
 	int first = actor->spec->points[actor->op];
 	struct point *hit = NULL;
@@ -493,9 +514,20 @@ static bool preempted(struct actor *actor, u32 label)
 	return false;
 }
 
-static inline bool has_points(const struct actor *actor)
+/* Whether the schedule stops the actor at a label; sets exec.target when somebody else can run. */
+static inline bool preempted(struct actor *actor, u32 label)
 {
-	return exec.strategy || actor->spec->points[actor->op] >= 0;
+	return actor->stops >> (label & 63) & 1 && preempted_here(actor, label);
+}
+
+/* An op comes next: know where the schedule, or a strategy, may stop it. */
+static void look_for_stops(struct actor *actor)
+{
+	actor->stops = exec.strategy ? ~0ull : 0;
+	if (actor->op == actor->spec->nr_ops)
+		return;
+	for (int i = actor->spec->points[actor->op]; i >= 0; i = exec.program->points[i].next)
+		actor->stops |= 1ull << (exec.program->points[i].label & 63);
 }
 
 void step(struct label *label)
@@ -503,7 +535,7 @@ void step(struct label *label)
 	struct actor *actor = exec.now;
 
 	next_step(actor, label);
-	if (has_points(actor) && preempted(actor, label->id))
+	if (preempted(actor, label->id))
 		leave();
 }
 
@@ -512,7 +544,7 @@ void step_ready(struct label *label, enum want_kind kind, struct lock *lock)
 	struct actor *actor = exec.now;
 
 	next_step(actor, label);
-	if (has_points(actor) && preempted(actor, label->id)) {
+	if (preempted(actor, label->id)) {
 		wait_for(actor, &(struct want){ .kind = kind, .lock = lock });
 		leave();
 	}
@@ -562,7 +594,7 @@ void step_want(struct label *label, const struct want *want)
 	struct actor *actor = exec.now;
 
 	next_step(actor, label);
-	if (has_points(actor) && preempted(actor, label->id)) {
+	if (preempted(actor, label->id)) {
 		wait_for(actor, want);
 		leave();
 		return;
@@ -627,6 +659,7 @@ static void run_op(struct actor *actor)
 	feedback_ended(actor->task.index, result->value);
 	actor->begun = false;
 	actor->op++;
+	look_for_stops(actor);
 	actor->label = begin_label();
 	actor->counted_begin = false;
 	actor->retries = 0;
@@ -649,7 +682,7 @@ static bool diverted(struct actor *actor)
 	bool chosen = exec.chosen == actor;
 
 	exec.chosen = NULL;
-	if (!has_points(actor))
+	if (!actor->stops)
 		return false;
 	actor->counted_begin = true;
 	if (begins)
@@ -661,16 +694,16 @@ static bool diverted(struct actor *actor)
 }
 
 /*
- * Let one actor run until its op ends, it is preempted, or it has to wait.  Returns who goes on,
- * when the schedule says so; NULL for the next in turn.
+ * An actor's turn begins, until its op ends, it is preempted, or it has to wait.  False: the
+ * schedule stops it before its op does anything, and exec.target is who runs instead.
  */
-static struct actor *turn(struct actor *actor)
+static bool turn(struct actor *actor)
 {
 	current = &actor->task;
 	exec.now = actor;
 	exec.target = NULL;
 	if (diverted(actor))
-		return exec.target;
+		return false;
 	if (!actor->begun) {
 		if (exec.logging)
 			log_boundary(actor);
@@ -681,18 +714,39 @@ static struct actor *turn(struct actor *actor)
 		waits_no_more(actor);
 	}
 	feedback_turn(actor->task.index);
-	context_go(&exec.scheduler, &actor->context);
-	return exec.target;
+	return true;
 }
 
 /* The next actor in turn that can run; the one at `index` comes last. */
 static struct actor *next_after(int index)
 {
-	for (int i = 1; i <= exec.nr_actors; i++) {
-		struct actor *actor = &exec.actors[(index + i) % exec.nr_actors];
+	for (int i = 0; i < exec.nr_actors; i++) {
+		struct actor *actor;
 
+		if (++index == exec.nr_actors)
+			index = 0;
+		actor = &exec.actors[index];
 		if (runnable(actor))
 			return actor;
+	}
+	return NULL;
+}
+
+/*
+ * Who runs on after `last`, whose turn is over: whom the schedule says, else the next in turn.
+ * NULL: nobody can, or the run is over, and the scheduler goes on; so it does after each turn of
+ * setup.
+ */
+static struct actor *next_turn(const struct actor *last)
+{
+	if (last == &exec.setup)
+		return NULL;
+	while (exec.run.end == END_FINISHED) {
+		struct actor *actor = exec.target ? exec.target : next_after(last->task.index);
+
+		if (!actor || turn(actor))
+			return actor;
+		last = actor;
 	}
 	return NULL;
 }
@@ -735,6 +789,7 @@ static void actor_init(struct actor *actor, const struct actor_spec *spec, int i
 	actor->task.name = spec->name;
 	actor->task.index = index;
 	actor->label = begin_label();
+	look_for_stops(actor);
 	if (spec->kind == ACTOR_VCPU) {
 		actor->vcpu = &exec.kvm.vcpus[spec->number];
 		actor->vcpu->task = &actor->task;
@@ -771,6 +826,7 @@ static void run_init(struct program *program)
 		exec.stacks = malloc((size_t)TASKS_MAX * STACK_SIZE);
 	arena_reset();
 	kept.valid = false;
+	patch_acted = false;
 	exec.program = program;
 	exec.nr_actors = program->nr_actors;
 	exec.nr_passed = 0;
@@ -793,6 +849,7 @@ static void run_setup(void)
 
 	while (run->end == END_FINISHED && exec.setup.op < exec.setup.spec->nr_ops) {
 		turn(&exec.setup);
+		context_go(&exec.scheduler, &exec.setup.context);
 		if (run->end == END_FINISHED && exec.setup.waits && !ready(&exec.setup))
 			stuck(END_DEADLOCK, left, 1);
 	}
@@ -801,15 +858,14 @@ static void run_setup(void)
 static void run_actors(void)
 {
 	struct run *run = &exec.run;
+	static const struct actor nobody = { .task.index = -1 }; /* before the first actor */
 	struct actor *actor, *left[TASKS_MAX];
 	int n;
 
-	actor = run->end == END_FINISHED && exec.nr_actors ? next_after(-1) : NULL;
-	while (actor && run->end == END_FINISHED) {
-		struct actor *target = turn(actor);
-
-		actor = target ? target : next_after(actor->task.index);
-	}
+	exec.target = NULL;
+	actor = next_turn(&nobody);
+	if (actor)
+		context_go(&exec.scheduler, &actor->context);
 	if (run->end == END_FINISHED) {
 		n = unfinished(left, false);
 		if (n)
@@ -823,6 +879,7 @@ static void run_actors(void)
 struct run *execute(struct program *program, recorder_t recorder)
 {
 	exec.recorder = recorder;
+	exec.watched = exec.recorder || exec.logging_steps;
 	run_init(program);
 	run_setup();
 	if (exec.run.end == END_FINISHED && exec.setup.op == exec.setup.spec->nr_ops &&
@@ -832,6 +889,7 @@ struct run *execute(struct program *program, recorder_t recorder)
 		kept.setup = exec.setup;
 		kept.steps = exec.run.steps;
 		kept.nr_violations = exec.run.nr_violations;
+		kept.patch_acted = patch_acted;
 	}
 	run_actors();
 	return &exec.run;
@@ -849,6 +907,7 @@ struct run *execute_again(struct program *program)
 	run->end = END_FINISHED;
 	run->steps = kept.steps;
 	run->nr_violations = kept.nr_violations;
+	patch_acted = kept.patch_acted;
 	run->nr_taken = run->nr_void = 0;
 	run->site[0] = run->error[0] = 0;
 	actors_init(program);

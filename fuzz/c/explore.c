@@ -12,18 +12,18 @@
 #include "compare.h"
 #include "explore.h"
 #include "feedback.h"
+#include "marks.h"
 #include "strategy.h"
+#include "told.h"
 #include "vary.h"
 
 #define EXPORT __attribute__((visibility("default")))
-#define SEEN_KINDS (1u << 12)
-#define TOLD_EACH 4 /* how often the same broken rules are told, before only powers of two */
 
 static struct {
 	const struct side *reference; /* the other library */
+	bool marked; /* patch_acted says whether it was needed */
 	u32 *translation; /* our label ids in theirs */
 	struct pool pool;
-	struct { u64 kinds; u32 count; } told[SEEN_KINDS];
 	struct explored result;
 } explore;
 
@@ -40,7 +40,8 @@ EXPORT const char *gmemdiff_attach(const struct side *reference)
 		translation[id] = reference->label_id(label_name(id));
 	explore.translation = translation;
 	explore.reference = reference;
-	memset(explore.told, 0, sizeof(explore.told));
+	explore.marked = reference->stock && patch_marks != MARKS_MISSING;
+	forget_told();
 	return NULL;
 }
 
@@ -89,40 +90,6 @@ static void take_ops_back(struct program *program, const struct variant *variant
 	}
 }
 
-static u64 hash_text(u64 hash, const char *text)
-{
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 1099511628211u;
-	return hash;
-}
-
-/* Order does not matter: the same rules on the same sides. */
-static u64 kinds_of(const struct run *run, u64 side)
-{
-	u64 sum = 0;
-
-	for (int i = 0; i < run->nr_violations; i++)
-		sum += hash_text(hash_text(side, run->violations[i].rule),
-				 run->violations[i].site) | 1;
-	return sum;
-}
-
-/* Whether broken rules are worth telling: the first few times, then more and more rarely. */
-static bool worth_telling(u64 kinds)
-{
-	for (u32 i = 0; i < SEEN_KINDS; i++) {
-		u32 at = (kinds + i) & (SEEN_KINDS - 1);
-
-		if (explore.told[at].kinds && explore.told[at].kinds != kinds)
-			continue;
-		explore.told[at].kinds = kinds;
-		explore.told[at].count++;
-		return explore.told[at].count <= TOLD_EACH ||
-		       !(explore.told[at].count & (explore.told[at].count - 1));
-	}
-	return true;
-}
-
 /* Run our side from the beginning, and learn where it can be preempted. */
 static struct run *execute_logged(struct program *program)
 {
@@ -163,7 +130,7 @@ static void judge(struct program *theirs, struct run *before, struct run *after,
 	} else if (before->nr_violations || after->nr_violations) {
 		variant->kinds = kinds_of(before, 1) + kinds_of(after, 2);
 		variant->why |= worth_telling(variant->kinds) ? WHY_BROKEN : 0;
-	} else if (runs_differ(theirs, explore.reference, before, gmemdiff_side(), after,
+	} else if (before != after && runs_differ(theirs, explore.reference, before, gmemdiff_side(), after,
 			       theirs->survival_promised)) {
 		variant->why |= worth_telling(1) ? WHY_DIFFERS : 0;
 	}
@@ -171,25 +138,53 @@ static void judge(struct program *theirs, struct run *before, struct run *after,
 		explore.result.found[explore.result.nr_found++] = *variant;
 }
 
+/*
+ * Whether the reference's run would be the run that was, and need not be done.  What the patch
+ * alone promises is not looked for on the reference.
+ */
+static bool same_on_both(const struct run *after)
+{
+	if (!explore.marked || patch_acted)
+		return false;
+	for (int i = 0; i < after->nr_violations; i++)
+		if (!strcmp(after->violations[i].rule, "gmem-survival"))
+			return false;
+	return true;
+}
+
+/* The reference's run of a variant. */
+static struct run *execute_other(struct program *ours, const struct variant *variant, bool first)
+{
+	const struct side *reference = explore.reference;
+	struct op before[EDITS_MAX];
+	struct run *run;
+
+	put_ops(ours, variant, before);
+	schedule(ours, variant->points, variant->nr_points, explore.translation);
+	run = first ? reference->execute(ours, NULL) : reference->execute_again(ours);
+	take_ops_back(ours, variant, before);
+	return run;
+}
+
 /* Run one schedule on both sides, the variant's own or a strategy's, and note what it shows. */
 static void look(struct program *ours, struct program *theirs, struct variant *variant, bool first,
 		 struct strategy *strategy)
 {
-	const struct side *reference = explore.reference;
 	struct run *before, *after;
 	struct op before_ops[EDITS_MAX];
 	u32 fresh = feedback_fresh;
 
 	put_ops(theirs, variant, before_ops);
-	put_ops(ours, variant, before_ops);
+	feedback_mode(first ? FEEDBACK_ALL : FEEDBACK_FRESH);
 	if (strategy) {
 		after = execute_driven(theirs, strategy, variant);
 	} else {
 		schedule(theirs, variant->points, variant->nr_points, NULL);
 		after = first ? execute_logged(theirs) : execute_again(theirs);
 	}
-	schedule(ours, variant->points, variant->nr_points, explore.translation);
-	before = first ? reference->execute(ours, NULL) : reference->execute_again(ours);
+	feedback_mode(FEEDBACK_OFF);
+	/* The first one is done always: the others start from what its setup left. */
+	before = !first && same_on_both(after) ? after : execute_other(ours, variant, first);
 	fresh = feedback_fresh - fresh;
 	judge(theirs, before, after, fresh, variant);
 	if (first) {
@@ -200,7 +195,6 @@ static void look(struct program *ours, struct program *theirs, struct variant *v
 		keep_parent(&explore.pool, variant);
 	}
 	take_ops_back(theirs, variant, before_ops);
-	take_ops_back(ours, variant, before_ops);
 }
 
 /* Run the program as it is, from the beginning; schedules that follow start from its setup. */

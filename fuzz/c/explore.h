@@ -20,6 +20,7 @@ struct side {
 	u32 (*nr_labels)(void);
 	const char *(*label_name)(u32 id);
 	struct program *(*program)(void); /* that was read last */
+	bool stock; /* there is no patch in it */
 };
 
 const struct side *gmemdiff_side(void);

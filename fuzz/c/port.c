@@ -9,6 +9,7 @@
 #include "dump.h"
 #include "explore.h"
 #include "feedback.h"
+#include "marks.h"
 #include "program.h"
 #include "state_text.h"
 #include "strategy.h"
@@ -147,7 +148,7 @@ static struct program *program_read_last(void)
 /* What another library needs to run programs here. */
 EXPORT const struct side *gmemdiff_side(void)
 {
-	static const struct side side = {
+	static struct side side = {
 		.program_size = sizeof(struct program),
 		.execute = execute,
 		.execute_again = execute_again,
@@ -159,6 +160,7 @@ EXPORT const struct side *gmemdiff_side(void)
 		.program = program_read_last,
 	};
 
+	side.stock = patch_marks == MARKS_STOCK;
 	return &side;
 }
 

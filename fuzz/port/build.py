@@ -22,6 +22,7 @@ import patched
 import reference
 from fuzz.overlay import PATCH_SUFFIX
 from fuzz.port.compiler import Compiler, find_compiler
+from fuzz.port.marks import marked
 from fuzz.port.patching import Patched, PatchError, apply_patch
 
 MODEL_SOURCES: Final = Path(reference.__file__).parent / "c"
@@ -39,6 +40,7 @@ _FLAGS: Final = (
 )  # fmt: skip
 _MAIN: Final = "_main.c"  # ends the names of the engine's programs; no part of the library
 _STUBS: Final = "coverage_stubs.c"
+_MARKS: Final = "patch_marks.c"  # generated: what is known of marks, for fuzz/c/explore.c
 _COVERAGE: Final = "-fsanitize-coverage=inline-8bit-counters,pc-table,trace-cmp"
 
 
@@ -154,17 +156,47 @@ class _Unit:
 def _built(
     name: str, model: Mapping[str, str], options: Options, flags: list[str], main: str = ""
 ) -> Path:
-    """Compile what has changed, and link."""
+    """Compile what has changed, and link; with marks of what a patch changes (fuzz/port/marks.py).
+
+    Marks that do not compile are left out: the compiler's words are about the developer's lines.
+    """
+    stock = model_sources()
+    with_marks = marked(stock, model)
+    if with_marks.complete:
+        state = "MARKS_STOCK" if dict(model) == stock else "MARKS_COMPLETE"
+        try:
+            return _made(name, with_marks.sources, _marks(state), options, flags, main)
+        except BuildError:
+            if dict(model) == stock:
+                raise
+    return _made(name, model, _marks("MARKS_MISSING"), options, flags, main)
+
+
+def _marks(state: str) -> str:
+    return f'#include "marks.h"\n\nconst enum marks patch_marks = {state};\n'
+
+
+def _made(
+    name: str,
+    model: Mapping[str, str],
+    marks: str,
+    options: Options,
+    flags: list[str],
+    main: str,
+) -> Path:
     compiler = find_compiler()
     sanitizers = _sanitizers(options, compiler)
     covered = options.coverage and compiler.covers
-    files = {**model, **engine_sources(main, covered)}
+    # Steps are short, and most of them cross files.
+    whole = ("-flto",) if compiler.gcc and not options.sanitize else ()
+    files = {**model, **engine_sources(main, covered), _MARKS: marks}
     units = []
     for file, text in files.items():
         if not file.endswith(".c"):
             continue
         counted = covered and file in model and file not in NOT_COVERED
-        units.append(_Unit(file, text, (*_FLAGS, *sanitizers, *((_COVERAGE,) if counted else ()))))
+        own = (*_FLAGS, *whole, *sanitizers, *((_COVERAGE,) if counted else ()))
+        units.append(_Unit(file, text, own))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for file, text in files.items():
@@ -172,7 +204,7 @@ def _built(
         headers = _digest(*(f"{n}\0{t}" for n, t in sorted(files.items()) if n.endswith(".h")))
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             objects = list(pool.map(lambda u: _compiled(folder, u, headers, compiler), units))
-        return _linked(folder, name, objects, [*flags, *sanitizers], compiler)
+        return _linked(folder, name, objects, [*flags, *whole, *sanitizers], compiler)
 
 
 def _sanitizers(options: Options, compiler: Compiler) -> tuple[str, ...]:

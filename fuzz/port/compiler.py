@@ -8,6 +8,7 @@ needs no root.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -41,6 +42,11 @@ class Compiler:
     version: str
     covers: bool
     zig: bool = False
+
+    @property
+    def gcc(self) -> bool:
+        """Whether it is gcc: "gcc (Debian 12.2.0-14) 12.2.0"."""
+        return re.match(r"\S*\bg?cc\S* \(", self.version) is not None
 
     @property
     def name(self) -> str:
