@@ -2,8 +2,8 @@
 
 An overlay is a Python file whose top-level functions carry the names of model functions; each
 replaces that function for all its callers.  It may also change single lines of a model function
-with ``rewrite(function, old, new)``, which is how the one-line mutants are written.  Names that
-start with an underscore are the file's own.
+with ``rewrite(function, old, new)``, which is how the one-line mutants are written; new lines may
+use what the file imports.  Names that start with an underscore are the file's own.
 
     SUMMARY = "one line that says what the change is"
     PROMISES = ("gmem-survival",)   # rules that only this model must keep; optional
@@ -20,11 +20,11 @@ import ast
 import difflib
 import inspect
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any, Final
 
 import patched
@@ -99,7 +99,7 @@ def _build(name: str, path: Path) -> Model:
     for function, old, new in _edits(module, path):
         _model_function(function, path, 1)
         current = changes.get(function) or getattr(base.kvm if base else Kvm, function)
-        changes[function] = rewrite(current, old, new, where=str(path))
+        changes[function] = rewrite(current, old, new, str(path), vars(module))
     for key, value in vars(module).items():
         if not isinstance(value, FunctionType) or value.__module__ != module.__name__:
             continue
@@ -244,11 +244,16 @@ def _check_signature(old: Callable[..., Any], new: FunctionType, path: Path, lin
 
 
 def rewrite(
-    function: Callable[..., Any], old: str, new: str, where: str = "rewrite"
+    function: Callable[..., Any],
+    old: str,
+    new: str,
+    where: str = "rewrite",
+    names: Mapping[str, Any] = MappingProxyType({}),
 ) -> Callable[..., Any]:
     """A copy of a model function with one piece of its source replaced.
 
     `old` must occur exactly once, white space at line ends and common indentation aside.
+    names: what the new source may use besides the names of the function's own file.
     """
     source = getattr(function, "rewritten_source", None)
     if source is None:
@@ -262,7 +267,7 @@ def rewrite(
     scope: dict[str, Any] = {}
     try:
         exec(compile("from __future__ import annotations\n" + changed, where, "exec"),
-             function.__globals__, scope)  # fmt: skip
+             {**names, **function.__globals__}, scope)  # fmt: skip
     except SyntaxError as error:
         raise OverlayError(
             f"{where}:1:1: {function.__name__} after the edit is not Python: {error.msg}"

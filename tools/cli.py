@@ -39,6 +39,7 @@ from tools.commands.hunting import random_programs
 from tools.commands.lab import lab
 from tools.commands.lockstep import lockstep
 from tools.commands.minimize import minimize
+from tools.commands.mutants import mutants
 from tools.commands.options import version
 from tools.commands.report import report
 from tools.commands.run import run
@@ -72,7 +73,8 @@ def cli() -> None:
 
 for _command in (
     run, show, fuzz, status, stop, resume, report, accept, triage, cmin, random_programs,
-    minimize, export, check_patch, lockstep, lab, abi, explain, models, ops, bench, doctor,
+    minimize, export, check_patch, lockstep, lab, abi, explain, models, ops, mutants, bench,
+    doctor,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -76,11 +76,13 @@ def engine_sources(main: str = "", stubs: bool = False) -> dict[str, str]:
 
 
 def ported_models() -> tuple[str, ...]:
-    """The models that exist in C as well: the stock one, and each with a patch."""
-    names = sorted(
-        str(path.relative_to(PATCHES).with_suffix("")) for path in PATCHES.rglob("*.patch")
-    )
-    return ("stock", *names)
+    """The models that exist in C as well, mutants aside: the stock one, and each with a patch."""
+    return ("stock", *sorted(path.stem for path in PATCHES.glob("*.patch")))
+
+
+def ported_mutants() -> tuple[str, ...]:
+    """The mutants that exist in C as well."""
+    return tuple(sorted(f"mutants/{path.stem}" for path in (PATCHES / "mutants").glob("*.patch")))
 
 
 def patch_for(model: str) -> Path | None:

@@ -4,6 +4,8 @@ A slot without a binding gets pages that nothing will take back.
 """
 
 SUMMARY = "get_pfn does not check the binding"
+GROUP = "reference"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "kvm_gmem_get_pfn",

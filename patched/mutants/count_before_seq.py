@@ -4,6 +4,8 @@ A fault may see neither, and install what it read before.
 """
 
 SUMMARY = "the count drops before the sequence is raised"
+GROUP = "reference"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "kvm_mmu_invalidate_end",

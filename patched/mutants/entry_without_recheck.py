@@ -4,6 +4,8 @@ A flush requested in that window is missed.
 """
 
 SUMMARY = "requests are not looked at again at entry"
+GROUP = "reference"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "kvm_vcpu_exit_request",

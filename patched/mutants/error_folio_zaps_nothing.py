@@ -4,6 +4,8 @@ error_folio does nothing about the leaves.
 """
 
 SUMMARY = "a failed page is not taken from the guest"
+GROUP = "reference"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "kvm_gmem_error_folio",

@@ -4,6 +4,8 @@ Caches keyed by it do not notice.
 """
 
 SUMMARY = "the generation stays the same across updates"
+GROUP = "reference"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "kvm_swap_active_memslots",

@@ -4,6 +4,8 @@ invalidate_start takes them the other way round.
 """
 
 SUMMARY = "activation takes gpc_lock inside the cache lock"
+GROUP = "gpc"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "_kvm_gpc_activate",

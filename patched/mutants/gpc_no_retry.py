@@ -4,6 +4,8 @@ A cache becomes valid on a page that went away during the lookup.
 """
 
 SUMMARY = "a refresh does not look for invalidations"
+GROUP = "gpc"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "mmu_notifier_retry_cache",

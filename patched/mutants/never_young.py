@@ -4,6 +4,8 @@ Reclaim takes the hottest pages for cold.
 """
 
 SUMMARY = "young hooks forget what they saw"
+GROUP = "aging"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "young_leaves",

@@ -4,6 +4,8 @@ The guest goes on through its TLB.
 """
 
 SUMMARY = "leaves are zapped without a TLB flush"
+GROUP = "reference"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "kvm_handle_hva_range",

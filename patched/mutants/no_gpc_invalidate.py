@@ -4,6 +4,8 @@ A cache stays valid while its page is taken away.
 """
 
 SUMMARY = "range_start forgets the pfn caches"
+GROUP = "gpc"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "kvm_mmu_notifier_invalidate_range_start",

@@ -4,6 +4,8 @@ Reclaim from under a memslot update deadlocks.
 """
 
 SUMMARY = "range_start takes slots_lock to keep slots stable"
+GROUP = "reference"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "kvm_mmu_notifier_invalidate_range_start",

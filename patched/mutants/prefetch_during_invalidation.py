@@ -4,6 +4,8 @@ A neighbour is mapped in the middle of an invalidation.
 """
 
 SUMMARY = "prefetch does not look at the count in progress"
+GROUP = "prefetch"
+PROFILE = "v7.2 x86-direct"
 EDITS = (
     (
         "direct_pte_prefetch",

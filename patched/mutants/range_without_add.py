@@ -4,6 +4,8 @@ Faults of the range go on as if nothing were in progress.
 """
 
 SUMMARY = "unmapping adds no range"
+GROUP = "reference"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "kvm_mmu_unmap_gfn_range",

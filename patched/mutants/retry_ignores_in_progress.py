@@ -4,6 +4,8 @@ A fault in the middle of an invalidation sees no new sequence yet.
 """
 
 SUMMARY = "the stale check compares the sequence only"
+GROUP = "reference"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "mmu_invalidate_retry_gfn",

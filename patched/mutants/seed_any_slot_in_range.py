@@ -4,6 +4,8 @@ The check asks whether the set holds a gmem-only slot anywhere in the range.
 """
 
 SUMMARY = "one gmem-only slot in the range skips the whole set"
+GROUP = "patch"
+PROFILE = "v7.2 x86-tdp"
 BASE = "seed"
 EDITS = (
     (

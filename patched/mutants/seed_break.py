@@ -4,6 +4,8 @@ The walk ends at the first gmem-only slot: slots behind it in HVA order are not 
 """
 
 SUMMARY = "break for continue"
+GROUP = "patch"
+PROFILE = "v7.2 x86-tdp"
 BASE = "seed"
 EDITS = (
     (

@@ -4,6 +4,8 @@ start counts up, end never counts down: faults in the range wait for ever.
 """
 
 SUMMARY = "the skip is on the end side only"
+GROUP = "patch"
+PROFILE = "v7.2 x86-tdp"
 BASE = "seed"
 PROMISES = ()
 EDITS = (

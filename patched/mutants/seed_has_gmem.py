@@ -5,6 +5,8 @@ has both stay mapped.
 """
 
 SUMMARY = "any slot with a guest_memfd is skipped"
+GROUP = "patch"
+PROFILE = "v7.2 x86-tdp"
 BASE = "seed"
 EDITS = (
     (

@@ -4,6 +4,8 @@ Ordinary slots are skipped, gmem-only ones are walked.
 """
 
 SUMMARY = "the predicate is inverted"
+GROUP = "patch"
+PROFILE = "v7.2 x86-tdp"
 BASE = "seed"
 PROMISES = ()
 EDITS = (

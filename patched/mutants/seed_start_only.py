@@ -4,6 +4,8 @@ end still counts down what start never counted up.
 """
 
 SUMMARY = "the skip is on the start side only"
+GROUP = "patch"
+PROFILE = "v7.2 x86-tdp"
 BASE = "seed"
 EDITS = (
     (

@@ -4,6 +4,8 @@ start and end still walk gmem-only slots, so the promise is not kept.
 """
 
 SUMMARY = "only the young hooks skip"
+GROUP = "patch"
+PROFILE = "v7.2 x86-tdp"
 BASE = "seed"
 EDITS = (
     (

@@ -4,6 +4,8 @@ start and end of one invalidation walk different slots.
 """
 
 SUMMARY = "memslots are swapped under an active invalidation"
+GROUP = "reference"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "kvm_swap_active_memslots",

@@ -4,6 +4,8 @@ The page leaves the file, and perhaps is freed, while the guest maps it.
 """
 
 SUMMARY = "a hole is punched before the guest is unmapped"
+GROUP = "reference"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "kvm_gmem_punch_hole",

@@ -4,6 +4,8 @@ Bindings change between start and end of a punch.
 """
 
 SUMMARY = "unbinding takes no invalidate_lock"
+GROUP = "reference"
+PROFILE = "v7.2 x86-tdp"
 EDITS = (
     (
         "kvm_gmem_unbind",

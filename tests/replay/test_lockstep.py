@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from fuzz.codec import random_program
-from fuzz.overlay import load_model
-from fuzz.port.build import PATCHES, ported_models
+from fuzz.overlay import known_models, load_model
+from fuzz.port.build import PATCHES, ported_models, ported_mutants
 from fuzz.port.lockstep import lockstep
 from fuzz.text import format_program, load
 from fuzz.vocabulary import Program
@@ -24,6 +25,7 @@ from tests.ports import port_of
 CORPORA: Final = Path(__file__).parents[2] / "corpora"
 FILES: Final = sorted(path.relative_to(CORPORA).as_posix() for path in CORPORA.rglob("*.prog"))
 MODELS: Final = ported_models()
+MUTANTS: Final = ported_mutants()
 SEEDS: Final = range(4)
 PROGRAMS_PER_SEED: Final = 10
 
@@ -34,16 +36,18 @@ def _ports_are_built() -> None:
         port_of(name)
 
 
-def assert_same(program: Program) -> None:
-    """Compare a program on every model that is ported."""
-    for name in MODELS:
+def assert_same(program: Program, names: Sequence[str] = MODELS) -> None:
+    """Compare a program on models that are ported."""
+    for name in names:
         drift = lockstep(program, load_model(name), port_of(name))
         assert drift is None, f"{drift}\n\n{format_program(program)}"
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_program_of_the_corpora_takes_the_same_steps_in_c(file: str) -> None:
-    assert_same(load(str(CORPORA / file)))
+    program = load(str(CORPORA / file))
+    assert_same(program)
+    assert_same(program, [name for name in MUTANTS if name == program.patched])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -52,6 +56,18 @@ def test_random_programs_take_the_same_steps_in_c(profile: Profile, seed: int) -
     rng = random.Random(f"{seed} {profile}")
     for _ in range(PROGRAMS_PER_SEED):
         assert_same(random_program(rng, profile))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_mutant_takes_the_same_wrong_steps_in_c(mutant: str) -> None:
+    rng = random.Random(mutant)
+    for number in range(2 * len(PROFILES)):
+        assert_same(random_program(rng, PROFILES[number % len(PROFILES)]), [mutant])
+
+
+def test_every_mutant_is_ported() -> None:
+    assert {name for name in known_models() if name.startswith("mutants/")} == set(MUTANTS)
 
 
 def test_the_stock_model_and_the_patch_under_test_are_ported() -> None:

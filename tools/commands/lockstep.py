@@ -16,7 +16,7 @@ import click
 from fuzz.codec import random_program
 from fuzz.execution import HarnessError
 from fuzz.overlay import load_model
-from fuzz.port.build import ported_models
+from fuzz.port.build import ported_models, ported_mutants
 from fuzz.port.compiler import find_compiler
 from fuzz.port.encode import BeyondPortError
 from fuzz.port.library import load_port
@@ -50,7 +50,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Random programs to draw from a seed, or files to read."""
+    """Random programs to draw from a seed, or files to read.
+
+    mutants: a file is run on the one of these that it names as its patched model, too.
+    """
 
     models: tuple[str, ...]
     profiles: tuple[Profile, ...]
@@ -58,6 +61,7 @@ class Batch:
     seed: str = ""
     count: int = 0
     ops: tuple[int, int] = (4, 16)
+    mutants: tuple[str, ...] = ()
 
     def programs(self) -> Iterator[tuple[str, Program]]:
         """Where each comes from, and the program."""
@@ -72,10 +76,10 @@ class Batch:
 def run_batch(batch: Batch) -> Tally:
     """Compare every program of a batch on every model."""
     tally = Tally()
-    sides = [(load_model(name), load_port(name)) for name in batch.models]
     for where, program in batch.programs():
         tally.programs += 1
-        for model, port in sides:
+        named = [program.patched] if program.patched in batch.mutants else []
+        for model, port in [(load_model(n), load_port(n)) for n in (*batch.models, *named)]:
             try:
                 drift = compare(program, model, port)
             except BeyondPortError as error:
@@ -110,24 +114,30 @@ def lockstep(
     """Run programs on the Python model and on the C port, and compare every step.
 
     Labels, results, broken rules and the whole state after each step must be the same to the
-    byte, for the stock model and for each model that has a patch in patched/c/.  The first
-    difference of a program is shown with both states.
+    byte, for the stock model and for each model that has a patch in patched/c/.  A program whose
+    patched model is a mutant is run on that, too, and random programs are run on the mutants in
+    turn.  The first difference of a program is shown with both states.
 
     Exit code: 0 all the same, 1 a difference, 2 bad input or a port that does not compile,
     3 internal error, 4 no C compiler, 5 nothing to run.
     """
     profiles = tuple(profile(text) for text in wanted) or PROFILES
-    models = ported_models()
-    click.echo(f"compiler: {find_compiler().name}; models: {', '.join(models)}", err=True)
+    models, mutants = ported_models(), ported_mutants()
+    click.echo(
+        f"compiler: {find_compiler().name}; models: {', '.join(models)}; {len(mutants)} mutants",
+        err=True,
+    )
     for name in models:
         load_port(name)  # built once, before the processes ask for it
     files = tuple(str(path) for path in program_files(paths)) if paths else ()
     batches = [
-        Batch(models, profiles, files[at : at + BATCH]) for at in range(0, len(files), BATCH)
+        Batch(models, profiles, files[at : at + BATCH], mutants=mutants)
+        for at in range(0, len(files), BATCH)
     ]
-    for at in range(0, count or 0, BATCH):
+    for number, at in enumerate(range(0, count or 0, BATCH)):
         size = min(BATCH, (count or 0) - at)
-        batches.append(Batch(models, profiles, (), f"{seed}-{at}", size, ops_range(ops)))
+        these = (*models, mutants[number % len(mutants)]) if mutants else models
+        batches.append(Batch(these, profiles, (), f"{seed}-{at}", size, ops_range(ops)))
     return _run(batches, jobs)
 
 

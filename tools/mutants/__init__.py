@@ -1,0 +1,1 @@
+"""How long it takes to find each seeded mistake."""
