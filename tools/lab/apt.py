@@ -38,8 +38,8 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds left; never less than a moment, so that a command still says what it wants."""
-        return max(0.1, self._end - time.monotonic())
+        """Seconds left; negative when the time is over."""
+        return self._end - time.monotonic()
 
     def run(
         self,
@@ -48,6 +48,13 @@ class Deadline:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, or raise MissingError when the time is over."""
+        late = MissingError(
+            f"{Path(command[0]).name} was not done within the {self.seconds:g} s given; run "
+            "it again, with a larger --max-time: what is complete is kept"
+        )
+        seconds = self.left()
+        if seconds <= 0:
+            raise late
         try:
             return subprocess.run(
                 command,
@@ -57,13 +64,10 @@ class Deadline:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=self.left(),
+                timeout=seconds,
             )
         except subprocess.TimeoutExpired as error:
-            raise MissingError(
-                f"{Path(command[0]).name} was not done within the {self.seconds:g} s given; run "
-                "it again, with a larger --max-time: what is complete is kept"
-            ) from error
+            raise late from error
         except OSError as error:
             raise MissingError(f"{command[0]} cannot be started: {error.strerror}") from error
 

@@ -46,7 +46,7 @@ class Emulator:
 def find_emulator(arch: str = AMD64, shelf: Shelf | None = None) -> Emulator:
     """QEMU for an architecture: the one on PATH first.  Raises MissingError."""
     program = PROGRAMS[arch]
-    installed = shutil.which(program)
+    installed = on_path(program)
     why = "it is not on PATH"
     if installed:
         try:
@@ -65,6 +65,11 @@ def find_emulator(arch: str = AMD64, shelf: Shelf | None = None) -> Emulator:
         f"not found: {program}: {why}; install it (apt install {PACKAGES[arch]}), "
         f"or run: gmemdiff lab fetch --qemu{option}"
     )
+
+
+def on_path(program: str) -> str | None:
+    """Where an installed program is."""
+    return shutil.which(program)
 
 
 def unpacked(folder: Path, arch: str) -> tuple[tuple[str, ...], dict[str, str]]:
