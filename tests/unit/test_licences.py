@@ -11,7 +11,9 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
-FOLDERS: Final = ("reference/c", "fuzz/c", "patched/c", "patched/kernel")
+FOLDERS: Final = (
+    "reference/c", "fuzz/c", "patched/c", "patched/kernel", "tools/lab/executor",
+)  # fmt: skip
 SPDX: Final = "SPDX-License-Identifier: GPL-2.0-only"
 
 

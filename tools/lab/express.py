@@ -33,11 +33,15 @@ _EXECUTED: Final = """
     create_gmem close fallocate set_region set_region1 get_dirty_log clear_dirty_log
     enable_manual_dirty_log set_attributes pre_fault mmap munmap mremap mprotect madvise mbind
     fork child_exit clear_refs pagemap_scan uffd_wp move_pages migrate memory_failure gmem_failure
+    exit_mm
     mlock msync user_read user_write read write guest_flush stat nop
 """
 EXECUTED: Final = frozenset(_EXECUTED.split())
 _INSIDE_KVM: Final = "KVM does this on its own behalf; no interface asks for it with a free value"
 _GLOBAL: Final = "the kernel does this to all memory at a time of its choice"
+_NO_PAGE_IDLE: Final = (
+    "distributions leave CONFIG_IDLE_PAGE_TRACKING out, and DAMON samples when it likes"
+)
 WHY_NOT: Final = {
     "fail_next": "a stock kernel lets no single allocation fail on demand",
     "kvm_read": _INSIDE_KVM,
@@ -51,6 +55,9 @@ WHY_NOT: Final = {
     "numa_scan": _GLOBAL,
     "compact": _GLOBAL,
     "ksm": _GLOBAL,
+    "reclaim": _GLOBAL,
+    "clear_young": _NO_PAGE_IDLE,
+    "test_young": _NO_PAGE_IDLE,
     "clear_flush_young": _GLOBAL,
     "oom_reap": "the OOM reaper works on a process that is being killed",
 }

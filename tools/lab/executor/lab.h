@@ -114,6 +114,7 @@ struct board {
 	struct vm vm;
 	unsigned int at; /* the op that runs */
 	bool finished;
+	bool exited; /* by an exit_mm op; PID 1 goes on */
 	char trouble[160]; /* why the case cannot run on this kernel */
 	uint32_t texts_used;
 	struct result results[OPS_MAX];
@@ -138,6 +139,7 @@ struct machine {
 	int plain_file; /* open, but neither a guest_memfd nor anything that can be mapped */
 	int vcpu_mmap_size;
 	bool has_private_huge;
+	int first_free_fd; /* what a case that shares our descriptors leaves open starts here */
 };
 extern struct machine machine;
 extern struct board *board;
@@ -236,6 +238,7 @@ DECLARE_OP(move_pages);
 DECLARE_OP(migrate);
 DECLARE_OP(memory_failure);
 DECLARE_OP(gmem_failure);
+DECLARE_OP(exit_mm);
 DECLARE_OP(grab);
 DECLARE_OP(damage);
 DECLARE_OP(user_read);

@@ -167,6 +167,8 @@ int main(void)
 	private_memory();
 	kmsg_init();
 	greet();
+	machine.first_free_fd = dup(0);
+	close(machine.first_free_fd);
 	cases_open("/cases");
 	while (cases_next(&test)) {
 		run_case(&test);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OP(name, args_nr) { #name, args_nr, op_##name }
 
@@ -14,7 +15,7 @@ static const struct op_kind kinds[] = {
 	OP(enable_manual_dirty_log, 1), OP(set_attributes, 4), OP(pre_fault, 2),
 	OP(mmap, 6), OP(munmap, 2), OP(mremap, 4), OP(mprotect, 3), OP(madvise, 3),
 	OP(fork, 0), OP(child_exit, 0), OP(clear_refs, 0), OP(pagemap_scan, 2), OP(uffd_wp, 3),
-	OP(move_pages, 1), OP(migrate, 1), OP(memory_failure, 1), OP(gmem_failure, 2),
+	OP(move_pages, 1), OP(migrate, 1), OP(memory_failure, 1), OP(gmem_failure, 2), OP(exit_mm, 0),
 	OP(mbind, 3), OP(mlock, 2), OP(msync, 2), OP(user_read, 1), OP(user_write, 2),
 	OP(read, 3), OP(write, 4), OP(guest_flush, 0), OP(stat, 1), OP(nop, 0),
 	/* the lab's own */
@@ -42,6 +43,16 @@ void op_run(struct call *call)
 	for (stat = 0; stat < STATS_NR && !call->counts; stat++)
 		call->result->stats[stat] = STAT_ABSENT;
 	call->result->done = true;
+}
+
+/* The process goes, and with it the address space; PID 1 holds the VM. */
+void op_exit_mm(struct call *call)
+{
+	result_number(call, 0);
+	call->result->done = true;
+	board->exited = true;
+	children_end();
+	_exit(0);
 }
 
 void op_nop(struct call *call)

@@ -3,12 +3,14 @@
 #include "lab.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/reboot.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -84,6 +86,35 @@ static void reset_board(const struct test_case *test)
 			 test->ops_nr * sizeof(board->results[0]));
 }
 
+/*
+ * What is left of a case whose process is gone, seen from outside: its tasks do nothing more, and
+ * kernel threads find no page.
+ */
+static void after_exit(const struct test_case *test)
+{
+	unsigned int i = board->at;
+
+	stats_read(&board->vm, board->results[i].stats);
+	for (i++; i < test->ops_nr; i++) {
+		struct call call = { .result = &board->results[i] };
+
+		if (strncmp(test->ops[i].actor, "kthread", 7)) {
+			result_text(&call, "killed");
+			stats_read(&board->vm, call.result->stats);
+			call.result->done = true;
+		} else {
+			run_op(test, i);
+		}
+	}
+	board->finished = true;
+}
+
+/* A case with an exit shares its descriptors with us: the VM outlives its process. */
+static pid_t start(const struct test_case *test)
+{
+	return test->exits ? syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0) : fork();
+}
+
 static void attempt(const struct test_case *test, unsigned int number)
 {
 	const char *word = "done";
@@ -93,7 +124,7 @@ static void attempt(const struct test_case *test, unsigned int number)
 	reset_board(test);
 	if (test->grabs)
 		grabber = grabber_start();
-	pid = fork();
+	pid = start(test);
 	if (pid < 0)
 		die("fork: %s", strerror(errno));
 	if (!pid)
@@ -103,6 +134,8 @@ static void attempt(const struct test_case *test, unsigned int number)
 		kill(pid, SIGKILL);
 		if (wait_for(pid, KILL_WAIT_MS, &status))
 			word = "stuck";
+	} else if (board->exited) {
+		after_exit(test);
 	} else if (board->trouble[0]) {
 		word = "skipped";
 	} else if (!board->finished) {
@@ -117,6 +150,8 @@ static void attempt(const struct test_case *test, unsigned int number)
 		waitpid(grabber, NULL, 0);
 	}
 	results_print(test, word, number);
+	if (test->exits)
+		close_range(machine.first_free_fd, ~0U, 0);
 	output_flush();
 	if (!strcmp(word, "stuck"))
 		die("the process of case %u cannot be killed", test->id);
