@@ -4,6 +4,7 @@
 
 good            every case is done, each op with the result 0
 panic=N         at case N, the kernel panics: its console says so, and the machine is gone
+int3=N          as panic, by a breakpoint that the emulator let a processor run into
 hang=N          at case N, nothing comes any more
 warn=N          at case N, the kernel log holds a WARN, and the case is done
 killed=N        at case N, the executor ends the case after its deadline
@@ -33,6 +34,12 @@ PANIC = """\
 [    4.100006]  </TASK>
 [    4.100007] ---[ end trace 0000000000000000 ]---
 [    4.100008] Kernel panic - not syncing: Fatal exception
+"""
+INT3 = """\
+[    4.1] Oops: int3: 0000 [#1] SMP NOPTI
+[    4.1] RIP: 0010:pick_next_task_fair+0x5/0x340
+[    4.1] Modules linked in: kvm_amd kvm irqbypass
+[    4.1] Kernel panic - not syncing: Fatal exception in interrupt
 """
 WARN = [
     "------------[ cut here ]------------",
@@ -74,6 +81,9 @@ def play(script: dict[str, str], initrd: bytes, console: Path) -> None:
             print("# {not json\nsome line", flush=True)
         if script.get("panic") == str(number):
             console.write_text(PANIC)
+            return
+        if script.get("int3") == str(number):
+            console.write_text(INT3)
             return
         if script.get("hang") == str(number):
             console.write_text("[    5.0] the last line before silence\n")

@@ -26,7 +26,7 @@ class FakeLab(Lab):
     """A lab whose machine needs neither modules nor an executor."""
 
     @property
-    def base(self) -> bytes:  # type: ignore[override]
+    def base(self) -> bytes:
         return b""
 
 
@@ -70,6 +70,19 @@ def test_a_panic_is_the_result_of_its_case_and_the_others_run_in_a_new_boot() ->
     assert "kvm_tdp_mmu_map" in results[1].log
     assert "kvm_tdp_mmu_page_fault" in results[1].log
     assert seen == ["case 0", "case 1", "case 2", "case 3"]
+
+
+@pytest.mark.usefixtures("once")
+def test_what_the_emulation_broke_is_no_result_and_runs_again() -> None:
+    results = list(results_of(lab("int3=1").run(cases(3))))
+    assert [(r.name, r.status) for r in results] == [
+        ("case 0", DONE), ("case 1", DONE), ("case 2", DONE),
+    ]  # fmt: skip
+
+
+def test_an_emulation_that_breaks_every_time_is_an_error() -> None:
+    with pytest.raises(LabError, match="2 boots in a row ran no case"):
+        lab("int3=0").run(cases(1))
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ from tools.lab.errors import LabError
 START: Final = "start"  # from QEMU's start to the executor's first line
 LOAD: Final = "load"  # modules, KVM, guest memory
 CASES: Final = "cases"
+OVER: Final = "over"  # in Boot.seconds: when nothing more came
 END: Final = "end"  # from the last result until QEMU is gone
 # Seconds that each stage may take; CASES: from one line to the next.
 DEADLINES: Final[Mapping[str, float]] = {START: 180.0, LOAD: 90.0, CASES: 60.0, END: 20.0}
@@ -158,6 +159,7 @@ def _follow(
             boot.ended, boot.error = "error", str(data["error"])
         if see is not None:
             see(data)
+    boot.seconds[OVER] = time.monotonic() - begun
     if boot.stage == END:
         boot.ended = "end"
 

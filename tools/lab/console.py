@@ -49,6 +49,17 @@ class Report:
     text: tuple[str, ...]
     fatal: bool
 
+    @property
+    def is_emulators(self) -> bool:
+        """Whether this is a known fault of the emulation and not of the kernel.
+
+        With several processors, QEMU 7.2's TCG now and then lets one of them run into a breakpoint
+        that the kernel sets while it rewrites its own code: an int3 far from KVM.
+        """
+        return any("int3" in line for line in self.text) and not any(
+            "[kvm" in line for line in self.text if "Modules linked in" not in line
+        )
+
     def __str__(self) -> str:
         at = f" in {self.where}" if self.where and self.where not in self.headline else ""
         path = f" <- {' <- '.join(self.trace[:6])}" if self.trace else ""

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from tools.lab import console, wire
-from tools.lab.boot import CASES, END, Boot, Machine, run_boot
+from tools.lab.boot import CASES, END, OVER, Boot, Machine, run_boot
 from tools.lab.case import DIED, DONE, OOPS, SKIPPED, TIMEOUT, BootResult, Case, CaseResult
 from tools.lab.emulator import Emulator, find_emulator
 from tools.lab.errors import LabError
@@ -137,9 +137,10 @@ class Lab:
         boot = run_boot(self._patient(batch), initrd, running.message)
         if boot.stage not in (CASES, END):
             raise LabError(self._no_start(boot))
-        if boot.ended != "end":
-            failure, log = _failure(boot)
-            running.close(failure, log)
+        broke = any(report.is_emulators for report in console.reports(boot.console))
+        # What the emulation broke is no result: the case runs again in the next boot.
+        if boot.ended != "end" and not broke:
+            running.close(*_failure(boot))
         ready = boot.seconds[CASES]
         hello: dict[str, Any] = next(m for m in boot.messages if "capabilities" in m)
         return BootResult(
@@ -147,7 +148,7 @@ class Lab:
             patched=self.kernel.patched,
             mmu=self.mmu,
             boot_seconds=ready,
-            run_seconds=boot.seconds.get(END, ready) - ready,
+            run_seconds=boot.seconds.get(END, boot.seconds[OVER]) - ready,
             results=tuple(running.results[i] for i in sorted(running.results)),
             capabilities=dict(hello["capabilities"]),
         )
@@ -175,7 +176,7 @@ def _failure(boot: Boot) -> tuple[str, str]:
     """Status and log of the case that a boot ended in."""
     found = [report for report in console.reports(boot.console) if report.fatal]
     if found:
-        return OOPS, "\n".join(("\n".join((str(found[0]), *found[0].text)),))
+        return OOPS, "\n".join((str(found[0]), *found[0].text))
     if boot.ended == "error":
         return TIMEOUT, f"the executor gave up: {boot.error}"
     what = "the machine hangs" if boot.ended == "deadline" else "the machine stopped"

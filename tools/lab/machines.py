@@ -50,7 +50,7 @@ def machine_for(
     argv = [
         *emulator.argv, *options, "-m", str(MEMORY_MB), "-smp", str(cpus), *_nodes(cpus),
         "-display", "none", "-nodefaults", "-no-reboot", "-kernel", str(kernel.vmlinuz), "-append",
-        command_line(kernel, mmu),
+        command_line(kernel, mmu, cpus),
     ]  # fmt: skip
     channel = ("-debugcon", "stdio")
     drive = Drive(swap_image(), SWAP_MB << 20, swap_options)
@@ -87,9 +87,9 @@ def swap_image() -> bytes:
     return bytes(page)
 
 
-def command_line(kernel: Kernel, mmu: str) -> str:
-    """The kernel's."""
-    words = [_COMMAND_LINE]
+def command_line(kernel: Kernel, mmu: str, cpus: int = 1) -> str:
+    """The kernel's.  Where threads race, tasks may also be preempted inside the kernel."""
+    words = [_COMMAND_LINE, "preempt=full" if cpus > 1 else ""]
     words.append("console=ttyAMA0" if mmu == ARM_MMU else "console=ttyS0 mitigations=off")
     words.append("" if mmu == ARM_MMU else "tsc=reliable")
     if not kernel.modules:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from fuzz.vocabulary import Program
 from tools.lab import express
 from tools.lab.build import build_modules
-from tools.lab.case import SERIAL, SKIPPED, BootResult, Case, CaseResult, Turn
+from tools.lab.case import SERIAL, SKIPPED, THREADS, BootResult, Case, CaseResult, Turn
 from tools.lab.errors import LabError, MissingError
 from tools.lab.kernel_patch import find_patch
 from tools.lab.kernels import AMD64, ARM64, Kernel, find_kernel, own_kernel
@@ -24,7 +25,8 @@ from tools.lab.machines import ARM_MMU, TCG
 STOCK: Final = "stock"
 PATCHED: Final = "patched"
 SEED: Final = "seed"
-Key: TypeAlias = tuple[str, str, str]  # series, stock or patched, MMU
+THREAD_CPUS: Final = 2
+Key: TypeAlias = tuple[str, str, str, str]  # series, stock or patched, MMU, mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +91,14 @@ def plan(
             continue
         mmu = request.mmu or program.profile.mmu.removeprefix("x86-")
         series = request.series or program.profile.kernel.removeprefix("v")
-        cases = list(express.serial_cases(path, program))
+        wanted = [(SERIAL, list(express.serial_cases(path, program)))]
         if request.threads:
-            cases.append(express.threads_case(path, program, request.threads))
-        for kind in request.kinds:
-            key = (series, kind, mmu)
+            wanted.append((THREADS, [express.threads_case(path, program, request.threads)]))
+        for kind, (mode, cases) in product(request.kinds, wanted):
+            key = (series, kind, mmu, mode)
             if key not in jobs and key not in missing:
                 try:
-                    jobs[key] = Job(Lab(kernel_for(request, *key), mmu, accel=request.accel))
+                    jobs[key] = _job(request, key)
                 except MissingError as error:
                     missing[key] = error
             if key in missing:
@@ -109,10 +111,17 @@ def plan(
     return list(jobs.values()), told
 
 
+def _job(request: Request, key: Key) -> Job:
+    series, kind, mmu, mode = key
+    cpus = THREAD_CPUS if mode == THREADS else 1
+    kernel = kernel_for(request, series, kind, mmu)
+    return Job(Lab(kernel, mmu, accel=request.accel, cpus=cpus))
+
+
 def _skipped(path: str, program: Program, key: Key, error: MissingError) -> Outcome:
-    series, kind, mmu = key
+    series, kind, mmu, mode = key
     result = CaseResult(path, SKIPPED, log=str(error))
-    return Outcome(path, program, (), SERIAL, series, kind == PATCHED, mmu, (), result)
+    return Outcome(path, program, (), mode, series, kind == PATCHED, mmu, (), result)
 
 
 def _add(job: Job, path: str, program: Program, cases: Sequence[Case]) -> None:
