@@ -14,8 +14,9 @@ static const struct op_kind kinds[] = {
 	OP(set_region1, 6), OP(get_dirty_log, 2), OP(clear_dirty_log, 5),
 	OP(enable_manual_dirty_log, 1), OP(set_attributes, 4), OP(pre_fault, 2),
 	OP(mmap, 6), OP(munmap, 2), OP(mremap, 4), OP(mprotect, 3), OP(madvise, 3),
-	OP(fork, 0), OP(child_exit, 0), OP(clear_refs, 0), OP(pagemap_scan, 2), OP(uffd_wp, 3),
-	OP(move_pages, 1), OP(migrate, 1), OP(memory_failure, 1), OP(gmem_failure, 2), OP(exit_mm, 0),
+	OP(fork, 0), OP(child_exit, 0), OP(clear_refs, 0), OP(pagemap_scan, 2),
+	OP(uffd_wp, 3), OP(move_pages, 1), OP(migrate, 1), OP(memory_failure, 1),
+	OP(gmem_failure, 2), OP(exit_mm, 0),
 	OP(mbind, 3), OP(mlock, 2), OP(msync, 2), OP(user_read, 1), OP(user_write, 2),
 	OP(read, 3), OP(write, 4), OP(guest_flush, 0), OP(stat, 1), OP(nop, 0),
 	/* the lab's own */
