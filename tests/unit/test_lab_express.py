@@ -101,6 +101,17 @@ def test_errors_that_hurt_nobody_stay(op: str) -> None:
     assert why(op) == ()
 
 
+def test_kvm_writes_only_its_own_value_through_a_cache() -> None:
+    text = (
+        f"{HEAD}vcpu0:\n  gpc_activate gpc=0 gpa=0p\n  gpc_write gpc=0 value=5\n  gpc_read gpc=0\n"
+    )
+    program = parse(text)
+    assert len(express.reasons(program)) == 2
+    softened = express.with_kvms_values(program)
+    assert express.reasons(softened) == ()
+    assert [op.name for op in softened.actors[0].ops] == ["gpc_activate", "gpc_write", "gpc_write"]
+
+
 def test_a_program_with_a_schedule_is_a_case_for_each_order() -> None:
     text = f"""{HEAD}setup:
   create_gmem fd=gmem0 size=4p

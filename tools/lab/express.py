@@ -7,6 +7,7 @@ program as a whole is not run, and each reason is told once, with the first op t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from fuzz.vocabulary import MEM_FLAGS, OPS, PAGE, SETUP, VMS, Op, Program
@@ -17,6 +18,8 @@ from tools.lab.orders import ORDERS_MAX, serial_orders
 # As in executor/lab.h.
 OPS_MAX: Final = 512
 VCPUS_MAX: Final = 8
+CACHES_MAX: Final = 4
+KVMS_VALUE: Final = 1  # what KVM writes through a gfn_to_pfn cache, to the first byte of the page
 PRIVATE_SLOT: Final = 32700
 PRIVATE_GPA: Final = 0xD000_0000
 PRIVATE_SIZE: Final = 4 << 20
@@ -33,7 +36,7 @@ _EXECUTED: Final = """
     create_gmem close fallocate set_region set_region1 get_dirty_log clear_dirty_log
     enable_manual_dirty_log set_attributes pre_fault mmap munmap mremap mprotect madvise mbind
     fork child_exit clear_refs pagemap_scan uffd_wp move_pages migrate memory_failure gmem_failure
-    exit_mm
+    exit_mm gpc_activate gpc_activate_hva gpc_refresh gpc_write gpc_deactivate
     mlock msync user_read user_write read write guest_flush stat nop
 """
 EXECUTED: Final = frozenset(_EXECUTED.split())
@@ -46,12 +49,7 @@ WHY_NOT: Final = {
     "fail_next": "a stock kernel lets no single allocation fail on demand",
     "kvm_read": _INSIDE_KVM,
     "kvm_write": _INSIDE_KVM,
-    "gpc_activate": _INSIDE_KVM,
-    "gpc_activate_hva": _INSIDE_KVM,
-    "gpc_refresh": _INSIDE_KVM,
     "gpc_read": _INSIDE_KVM,
-    "gpc_write": _INSIDE_KVM,
-    "gpc_deactivate": _INSIDE_KVM,
     "numa_scan": _GLOBAL,
     "compact": _GLOBAL,
     "ksm": _GLOBAL,
@@ -165,6 +163,19 @@ def _check_user_access(op: Op) -> Iterator[str]:
         yield "the address is in the executor's own memory"
 
 
+def _check_cache(op: Op) -> Iterator[str]:
+    if op.args[0] >= CACHES_MAX:
+        yield f"the executor has {CACHES_MAX} gfn_to_pfn caches"
+    if op.name.startswith("gpc_activate") and op.args[1] % PAGE:
+        yield "Xen's pages are shorter than a page, and may begin inside one"
+    if op.name == "gpc_activate_hva" and not op.args[1]:
+        yield "Xen's pages are switched off by the address 0"
+    if op.name == "gpc_activate_hva" and _is_own(op.args[1], op.args[1] + 1):
+        yield "the address is in the executor's own memory"
+    if op.name == "gpc_write" and op.args[1] != KVMS_VALUE:
+        yield f"KVM writes {KVMS_VALUE} there and nothing else"
+
+
 _CHECKS: Final[dict[str, Callable[[Op], Iterator[str]]]] = {
     "set_region": _check_region,
     "set_region1": _check_region,
@@ -172,7 +183,31 @@ _CHECKS: Final[dict[str, Callable[[Op], Iterator[str]]]] = {
     "write": _check_access,
     "user_read": _check_user_access,
     "user_write": _check_user_access,
+    "gpc_activate": _check_cache,
+    "gpc_activate_hva": _check_cache,
+    "gpc_refresh": _check_cache,
+    "gpc_write": _check_cache,
+    "gpc_deactivate": _check_cache,
 }
+
+
+def with_kvms_values(program: Program) -> Program:
+    """The program with every use of a gfn_to_pfn cache made a write of what KVM would write.
+
+    A finding is about which page is used, not about the value, nor whether it is read or written:
+    this makes more of them expressible.
+    """
+
+    def change(ops: tuple[Op, ...]) -> tuple[Op, ...]:
+        return tuple(
+            Op("gpc_write", (op.args[0], KVMS_VALUE))
+            if op.name in ("gpc_read", "gpc_write")
+            else op
+            for op in ops
+        )
+
+    actors = tuple(replace(actor, ops=change(actor.ops)) for actor in program.actors)
+    return replace(program, setup=change(program.setup), actors=actors)
 
 
 def serial_cases(name: str, program: Program, limit: int = ORDERS_MAX) -> tuple[Case, ...]:

@@ -87,6 +87,7 @@ static void parse_op(struct test_case *test, char **rest)
 		op->args[i] = number(strtok_r(NULL, " ", rest));
 	test->forks |= !strcmp(name, "fork");
 	test->exits |= !strcmp(name, "exit_mm");
+	test->caches |= !strncmp(name, "gpc_", 4);
 	test->pages_out |= !strcmp(name, "madvise") && op->args[2] == ADVICE_PAGEOUT;
 	test->grabs |= !strcmp(name, "grab");
 	test->ops_nr++;

@@ -23,6 +23,7 @@
 #define ARGS_MAX 10
 #define VCPUS_MAX 8
 #define FILES_MAX 8
+#define CACHES_MAX 4
 #define CHILDREN_MAX 64
 #define ACTORS_MAX 16
 #define ADVICE_PAGEOUT 4 /* in ADVICE of fuzz/vocabulary.py */
@@ -72,7 +73,7 @@ struct vm {
 	unsigned int vcpus_nr;
 	struct vcpu vcpus[VCPUS_MAX];
 	int files[FILES_MAX]; /* gmem0 ..; -1 when there is none */
-	bool has_smm_slot;
+	int cache_vcpus[CACHES_MAX]; /* whose vcpu_info are the gfn_to_pfn caches */
 };
 
 struct call; /* an op on its way */
@@ -96,6 +97,7 @@ struct test_case {
 	char name[96];
 	bool threads;
 	bool forks; /* has a fork op: what a child must not inherit is marked so */
+	bool caches; /* has gpc ops */
 	bool pages_out; /* has an op that wants swap space */
 	bool grabs; /* has a grab probe */
 	bool exits; /* has an exit_mm op: the VM outlives its process */
@@ -192,7 +194,6 @@ uint64_t stats_vcpu_faults(const struct vcpu *vcpu);
 /* vm.c */
 int vm_create(struct vm *vm, const struct test_case *test);
 int vm_file(const struct vm *vm, long fd);
-void vm_close(struct vm *vm);
 
 /* guest_*.c: code that runs in the guest, and the state of a new vCPU */
 void guest_init(void);
@@ -200,6 +201,9 @@ int guest_setup_vcpu(struct vcpu *vcpu);
 void guest_new_vm(void);
 void guest_access(struct call *call, uint64_t gfn, bool write, uint64_t value);
 void guest_flush(struct call *call);
+
+/* ops_gpc.c */
+int gpc_setup(struct vm *vm);
 
 /* signals.c */
 void signals_init(void);
@@ -239,6 +243,11 @@ DECLARE_OP(migrate);
 DECLARE_OP(memory_failure);
 DECLARE_OP(gmem_failure);
 DECLARE_OP(exit_mm);
+DECLARE_OP(gpc_activate);
+DECLARE_OP(gpc_activate_hva);
+DECLARE_OP(gpc_refresh);
+DECLARE_OP(gpc_write);
+DECLARE_OP(gpc_deactivate);
 DECLARE_OP(grab);
 DECLARE_OP(damage);
 DECLARE_OP(user_read);

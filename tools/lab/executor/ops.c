@@ -19,6 +19,10 @@ static const struct op_kind kinds[] = {
 	OP(gmem_failure, 2), OP(exit_mm, 0),
 	OP(mbind, 3), OP(mlock, 2), OP(msync, 2), OP(user_read, 1), OP(user_write, 2),
 	OP(read, 3), OP(write, 4), OP(guest_flush, 0), OP(stat, 1), OP(nop, 0),
+#if defined(__x86_64__)
+	OP(gpc_activate, 2), OP(gpc_activate_hva, 2), OP(gpc_refresh, 1), OP(gpc_write, 2),
+	OP(gpc_deactivate, 1),
+#endif
 	/* the lab's own */
 	OP(grab, 1), OP(damage, 0),
 };

@@ -69,25 +69,11 @@ int vm_create(struct vm *vm, const struct test_case *test)
 			return -1;
 		vm->vcpus_nr = i + 1;
 	}
+#if defined(__x86_64__)
+	if (test->caches && gpc_setup(vm))
+		return trouble("Xen's pages, which have gfn_to_pfn caches");
+#endif
 	return 0;
-}
-
-/* Only where the process does not end, which closes all. */
-void vm_close(struct vm *vm)
-{
-	unsigned int i;
-
-	for (i = 0; i < vm->vcpus_nr; i++) {
-		if (vm->vcpus[i].run)
-			munmap(vm->vcpus[i].run, machine.vcpu_mmap_size);
-		close(vm->vcpus[i].stats_fd);
-		close(vm->vcpus[i].fd);
-	}
-	for (i = 0; i < FILES_MAX; i++)
-		if (vm->files[i] >= 0)
-			close(vm->files[i]);
-	close(vm->stats_fd);
-	close(vm->fd);
 }
 
 /* The real descriptor behind one of a program's; one that is not open where there is none. */
