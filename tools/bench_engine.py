@@ -24,7 +24,7 @@ from fuzz.codec import random_program
 from fuzz.harness import Harness, Look
 from fuzz.overlay import load_model
 from fuzz.port.build import Options
-from fuzz.port.engine import PortHarness
+from fuzz.port.engine import SCHEDULES, SCHEDULES_MAX, PortHarness
 from fuzz.port.library import load_port
 from fuzz.port.pair import Pair
 from fuzz.target import LIBFUZZER_OPTIONS, Target, fuzz
@@ -34,8 +34,8 @@ from reference.features import PROFILES
 
 OPS: Final = 16  # per program, setup included
 PROGRAMS: Final = 200
-SCHEDULES: Final = 200
-ENGINES: Final = ("python", "python-atheris", "c", "c-coverage", "c-atheris")
+WARM_UP: Final = 20.0  # processor seconds after which most inputs show nothing new
+ENGINES: Final = ("python", "python-atheris", "c", "c-coverage", "c-atheris", "c-atheris-warm")
 Stop = Callable[[], bool]
 
 
@@ -75,33 +75,44 @@ def _alone(engine: str, seconds: float) -> Iterator[tuple[int, int]]:
             yield 1, sum(side.steps for side in look.sides)
     pair = _pair(coverage=engine == "c-coverage")
     for program in chosen:  # what is new is seen once, and not measured
-        pair.explore(program, 1, SCHEDULES)
+        pair.explore(program, 1, SCHEDULES_MAX)
     stop = _deadline(seconds)
     for number, program in enumerate(cycle(chosen)):
         if stop():
             return
-        explored = pair.explore(program, number, SCHEDULES)
+        explored = pair.explore(program, number, SCHEDULES, SCHEDULES_MAX)
         yield explored.runs, explored.steps
 
 
 class _BenchTarget(Target):
-    """A target that prints what it has done when the time is over, and ends."""
+    """A target that prints what it has done when the time is over, and ends.
 
-    stop: Stop
-    start: float
+    What it does before it is warm is not counted.
+    """
+
+    warm: Stop
+    seconds: float
+    since: tuple[int, int, float] | None = None  # executions, steps and seconds when it was warm
 
     def test_one_input(self, data: bytes) -> None:
+        harness = self.harness
+        if self.since is None and self.warm():
+            self.since = harness.executions, harness.steps, time.process_time()
         super().test_one_input(data)
-        if self.stop():
-            harness = self.harness
-            _print(harness.executions, harness.steps, time.process_time() - self.start)
+        if self.since is not None and time.process_time() - self.since[2] >= self.seconds:
+            executions, steps, start = self.since
+            _print(
+                harness.executions - executions,
+                harness.steps - steps,
+                time.process_time() - start,
+            )
             sys.stdout.flush()
             os._exit(0)
 
 
 def _under_atheris(engine: str, seconds: float) -> None:
     stock, seed = load_model("stock"), load_model("seed")
-    c = engine == "c-atheris"
+    c = engine.startswith("c-")
     harness = PortHarness(stock, seed, _pair(coverage=True)) if c else Harness(stock, seed)
 
     def nothing(_program: Program, _look: Look) -> None:
@@ -111,8 +122,8 @@ def _under_atheris(engine: str, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as corpus:
         for number, program in enumerate(programs(OPS)):
             (Path(corpus) / str(number)).write_text(format_program(program), encoding="utf-8")
-        target.start = time.process_time()
-        target.stop = _deadline(seconds)
+        target.warm = _deadline(WARM_UP if engine.endswith("-warm") else 0)
+        target.seconds = seconds
         quiet = ("-verbosity=0", "-print_final_stats=0", "-seed=1", "-reduce_inputs=0")
         fuzz(target, ["gmemdiff", *LIBFUZZER_OPTIONS, *quiet, corpus])
 
@@ -128,7 +139,7 @@ def _print(executions: int, steps: int, seconds: float) -> None:
 def main(arguments: list[str]) -> int:
     """Run one engine."""
     engine, seconds = arguments[0], float(arguments[1])
-    if engine.endswith("-atheris"):
+    if "-atheris" in engine:
         _under_atheris(engine, seconds)
         return 1  # Atheris came back by itself
     executions = steps = 0

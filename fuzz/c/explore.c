@@ -130,11 +130,14 @@ static void judge(struct program *theirs, struct run *before, struct run *after,
 	} else if (before->nr_violations || after->nr_violations) {
 		variant->kinds = kinds_of(before, 1) + kinds_of(after, 2);
 		variant->why |= worth_telling(variant->kinds) ? WHY_BROKEN : 0;
-	} else if (before != after && runs_differ(theirs, explore.reference, before, gmemdiff_side(), after,
+	} else if (before != after &&
+		   runs_differ(theirs, explore.reference, before, gmemdiff_side(), after,
 			       theirs->survival_promised)) {
 		variant->why |= worth_telling(1) ? WHY_DIFFERS : 0;
 	}
-	if (variant->why && explore.result.nr_found < FOUND_MAX)
+	/* What is only new must not take the place of what is bad. */
+	if (variant->why &&
+	    explore.result.nr_found < (variant->why == WHY_FRESH ? FOUND_NEW_MAX : FOUND_MAX))
 		explore.result.found[explore.result.nr_found++] = *variant;
 }
 
@@ -215,16 +218,18 @@ static void look_first(struct program *ours, struct program *theirs, struct vari
 }
 
 /*
- * Explore `runs` schedules of the program that both sides have read.  The result is good until
- * the next call.
+ * Explore `runs` schedules of the program that both sides have read; up to `most` while nothing
+ * is found, since that is cheaper than the next program.  The result is good until the next call.
  */
-EXPORT const struct explored *gmemdiff_explore(u64 seed, u32 runs)
+EXPORT const struct explored *gmemdiff_explore(u64 seed, u32 runs, u32 most)
 {
 	struct program *theirs = gmemdiff_side()->program(), *ours = explore.reference->program();
 	struct variant variant;
 
 	look_first(ours, theirs, &variant, seed);
-	for (u32 i = 1; i < runs && explore.result.nr_found < FOUND_MAX; i++) {
+	for (u32 i = 1; i < (explore.result.nr_found ? runs : most); i++) {
+		if (explore.result.nr_found == FOUND_MAX)
+			break;
 		draw_variant(&explore.pool, theirs, &variant);
 		look(ours, theirs, &variant, false, NULL);
 	}

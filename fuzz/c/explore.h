@@ -61,6 +61,7 @@ struct variant {
 };
 
 #define FOUND_MAX 64
+#define FOUND_NEW_MAX 16 /* after so many, what is new and nothing else is not told */
 
 struct explored {
 	u32 runs; /* of the program, on both sides */

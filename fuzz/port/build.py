@@ -1,7 +1,8 @@
 """Building the C port, on demand and once: from sources, a patch and options to a library.
 
 Every object file and library is kept in a cache by a hash of all that goes into it, so a changed
-line costs one compilation and a link, and nothing stale is ever used.
+line costs one compilation and a link, and nothing stale is ever used.  What was not used for a
+month is removed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from fuzz.overlay import PATCH_SUFFIX
 from fuzz.port.compiler import Compiler, find_compiler
 from fuzz.port.marks import marked
 from fuzz.port.patching import Patched, PatchError, apply_patch
+from fuzz.port.pruning import prune, use
 
 MODEL_SOURCES: Final = Path(reference.__file__).parent / "c"
 ENGINE_SOURCES: Final = Path(__file__).parents[1] / "c"
@@ -220,7 +222,7 @@ def _sanitizers(options: Options, compiler: Compiler) -> tuple[str, ...]:
 def _compiled(folder: Path, unit: _Unit, headers: str, compiler: Compiler) -> Path:
     command = [*compiler.command, *unit.flags]
     made = _port_folder() / f"{_digest(unit.name, unit.text, headers, *_key(command, compiler))}.o"
-    if not made.is_file():
+    if not use(made):
         # Names in the debug information are the project's, wherever this was compiled.
         _run([*command, f"-ffile-prefix-map={folder}=.", "-c", unit.name], folder, made)
     return made
@@ -232,8 +234,9 @@ def _linked(
     command = [*compiler.command, *flags]
     key = _digest(name, *(path.name for path in objects), *_key(command, compiler))
     made = _port_folder() / f"{key}-{name}"
-    if not made.is_file():
+    if not use(made):
         _run([*command, *map(str, objects)], folder, made)
+        prune(made)
     return made
 
 

@@ -29,7 +29,10 @@ from fuzz.search import execute
 from fuzz.text import format_program
 from fuzz.vocabulary import Program
 
-SCHEDULES: Final = 200  # of each program; what Python does around them costs as much as 100
+SCHEDULES: Final = 200  # of each program
+# As long as nothing is found.  What is new stays in the corpus and comes again, so its schedules
+# need not all be drawn at once; of what is not, more schedules cost less than the next program.
+SCHEDULES_MAX: Final = 1000
 FRESH_MAX: Final = 1  # replays of one input that are only new; what is bad is always replayed
 
 OnDrift = Callable[[Program, Drift], None]
@@ -58,7 +61,7 @@ class PortHarness(Harness):
         A program that is beyond the port's limits is run in Python alone.
         """
         try:
-            explored = self.pair.explore(program, _seed(program), SCHEDULES)
+            explored = self.pair.explore(program, _seed(program), SCHEDULES, SCHEDULES_MAX)
         except BeyondPortError:
             if not self.c_only:
                 yield from super().looks(program)

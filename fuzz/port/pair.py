@@ -17,6 +17,7 @@ from typing import Final
 from fuzz import edit as edits
 from fuzz.port.encode import encode
 from fuzz.port.library import Port
+from fuzz.port.pruning import use
 from fuzz.vocabulary import OPS, Op, Preemption, Program
 
 SWITCHES_MAX: Final = 256  # the limits of fuzz/c/program.h and explore.h
@@ -115,7 +116,7 @@ class Pair:
         theirs.gmemdiff_attach.restype = ctypes.c_char_p
         theirs.gmemdiff_attach.argtypes = [ctypes.c_void_p]
         theirs.gmemdiff_explore.restype = ctypes.POINTER(_Explored)
-        theirs.gmemdiff_explore.argtypes = [ctypes.c_uint64, ctypes.c_uint32]
+        theirs.gmemdiff_explore.argtypes = [ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32]
         theirs.gmemdiff_explore_by.restype = ctypes.POINTER(_Explored)
         theirs.gmemdiff_explore_by.argtypes = [
             ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint32,
@@ -132,10 +133,14 @@ class Pair:
         self.pairs: int = theirs.gmemdiff_pairs(ctypes.byref(ctypes.c_uint32()))
         self._labels = list(patched.labels)
 
-    def explore(self, program: Program, seed: int, runs: int) -> Explored:
-        """Run a program under its own schedule and runs - 1 others.  Raises BeyondPortError."""
+    def explore(self, program: Program, seed: int, runs: int, most: int = 0) -> Explored:
+        """Run a program under its own schedule and runs - 1 others.  Raises BeyondPortError.
+
+        most: so many runs, if that is more, as long as nothing is found.
+        """
         self._load(program)
-        return self._told(program, self.patched.library.gmemdiff_explore(seed, runs).contents)
+        explore = self.patched.library.gmemdiff_explore
+        return self._told(program, explore(seed, runs, max(runs, most)).contents)
 
     def explore_by(
         self, strategy: str, depth: int, program: Program, seed: int, runs: int
@@ -209,7 +214,7 @@ def _other(port: Port, than: Port) -> Port:
     if port.path != than.path:
         return port
     copy = port.path.with_name("other-" + port.path.name)
-    if not copy.is_file():
+    if not use(copy):
         new = copy.with_suffix(".new")
         shutil.copyfile(port.path, new)
         new.replace(copy)

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -85,6 +86,29 @@ def test_a_library_is_built_once(fake: Fake) -> None:
     assert fake.compiled() == every_unit()
     assert build_library(model_sources()) == path
     assert fake.compiled() == []
+
+
+def test_what_was_not_used_for_a_month_is_removed_when_something_is_built(fake: Fake) -> None:
+    path = build_library(model_sources())
+    folder = path.parent
+    before = set(folder.iterdir())
+    long_ago = time.time() - 31 * 24 * 3600
+    for each in before:
+        os.utime(each, (long_ago, long_ago))
+    assert build_library(model_sources()) == path  # used again: all but nothing is old
+    changed = {**model_sources(), "pfncache.c": "/* other */\n"}
+    old = folder / "0123-libport.so"
+    old.write_text("", encoding="utf-8")
+    os.utime(old, (long_ago, long_ago))
+    build_library(changed)
+    assert not old.exists()
+    assert before <= set(folder.iterdir())
+    for each in folder.iterdir():
+        os.utime(each, (long_ago, long_ago))
+    build_library({**model_sources(), "pfncache.c": "/* third */\n"})
+    assert not path.exists()
+    assert build_library(model_sources()) == path
+    assert path.exists()
 
 
 def test_a_changed_source_compiles_only_itself_and_makes_another_library(fake: Fake) -> None:

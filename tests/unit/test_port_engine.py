@@ -116,10 +116,12 @@ def test_every_schedule_and_every_step_of_both_sides_is_counted(
     harness: PortHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SCHEDULES", 1)
+    monkeypatch.setattr(module, "SCHEDULES_MAX", 1)
     ours, theirs = in_python().run(AGREE).sides
     looked(harness, AGREE)
     assert (harness.executions, harness.steps) == (1, ours.steps + theirs.steps)
     monkeypatch.setattr(module, "SCHEDULES", 50)
+    monkeypatch.setattr(module, "SCHEDULES_MAX", 50)
     looked(harness, AGREE)
     assert harness.executions == 51
     assert harness.steps > 25 * (ours.steps + theirs.steps)

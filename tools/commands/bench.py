@@ -27,7 +27,7 @@ from fuzz.twins import Twins
 from fuzz.vocabulary import Program
 from reference.observer import Observer
 from tools import exits
-from tools.bench_engine import ENGINES, PROGRAMS, programs
+from tools.bench_engine import ENGINES, PROGRAMS, WARM_UP, programs
 from tools.bench_engine import OPS as ENGINE_OPS
 from tools.cases import Models
 
@@ -37,7 +37,8 @@ WORDS: Final = {
     "python-atheris": "Python under Atheris",
     "c": "C",
     "c-coverage": "C with native coverage",
-    "c-atheris": "C under Atheris",
+    "c-atheris": "C under Atheris, from cold",
+    "c-atheris-warm": f"C under Atheris, after {WARM_UP:g} s",
 }
 SMALL_OPS: Final = 8  # most of a campaign's corpus is small
 BYTES: Final = 160
