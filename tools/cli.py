@@ -32,6 +32,7 @@ from tools.commands.abi import abi
 from tools.commands.accept import accept
 from tools.commands.bench import bench
 from tools.commands.check_patch import check_patch
+from tools.commands.confirm import confirm_command
 from tools.commands.doctor import doctor
 from tools.commands.export import export
 from tools.commands.fuzzing import fuzz, resume
@@ -73,8 +74,8 @@ def cli() -> None:
 
 for _command in (
     run, show, fuzz, status, stop, resume, report, accept, triage, cmin, random_programs,
-    minimize, export, check_patch, lockstep, lab, abi, explain, models, ops, mutants, bench,
-    doctor,
+    minimize, confirm_command, export, check_patch, lockstep, lab, abi, explain, models, ops,
+    mutants, bench, doctor,
 ):  # fmt: skip
     cli.add_command(_command)
 

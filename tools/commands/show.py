@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 import click
@@ -24,6 +25,7 @@ from tools import exits
 from tools.cases import Models, load_case, point_text
 from tools.commands.options import budget_option, json_option, model_options
 from tools.commands.run import drift_lines
+from tools.lab.confirmation import load as load_confirmation
 
 WIDTH: Final = 100
 MARKS: Final = {SAME: " ", REFERENCE: "-", PATCHED: "+"}
@@ -68,6 +70,9 @@ def show(
     tty = sys.stdout.isatty()
     columns = width or (shutil.get_terminal_size((WIDTH, 0)).columns if tty else WIDTH)
     click.echo(drawn(case.program, lines, judgement, columns, tty), nl=False)
+    told = load_confirmation(Path(path).parent, case.program)
+    if told is not None:
+        click.echo(f"on real kernels: {told.summary}")
     return exits.CLEAN
 
 

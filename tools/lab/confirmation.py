@@ -77,7 +77,12 @@ class Confirmation:
 
 def digest(program: Program) -> str:
     """What names a program's content."""
-    return hashlib.sha256(format_program(program).encode()).hexdigest()[:16]
+    return digest_of_text(format_program(program))
+
+
+def digest_of_text(text: str) -> str:
+    """The same, of a program as format_program() writes it."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def save(confirmation: Confirmation, folder: Path) -> Path:
@@ -89,17 +94,16 @@ def save(confirmation: Confirmation, folder: Path) -> Path:
     return path
 
 
-def load(folder: Path, program: Program | None = None) -> Confirmation | None:
-    """The confirmation in a folder; None when there is none that can be read, or it is of another
-    program than the one given."""
+def load(folder: Path, program: Program | str) -> Confirmation | None:
+    """The confirmation of a program (or its text) in a folder; None when there is none that can be
+    read, or it is of another program."""
     try:
         data = json.loads((folder / FILE).read_text(encoding="utf-8"))
         found = _from_json(data)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
-    if program is not None and found.program != digest(program):
-        return None
-    return found
+    wanted = digest_of_text(program) if isinstance(program, str) else digest(program)
+    return found if found.program == wanted else None
 
 
 def _from_json(data: dict[str, Any]) -> Confirmation:

@@ -7,7 +7,7 @@ the next boot.  What a program prints is kept line by line.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from tools.lab.errors import LabError
 from tools.lab.executor_build import build_command
 from tools.lab.initrd import FILE, PROGRAM, Entry, base_archive, newc
 from tools.lab.kernels import AMD64, Kernel
-from tools.lab.machines import MEMORY_MB, TCG, machine_for, module_order
+from tools.lab.machines import TCG, machine_for, module_order
 from tools.lab.shelf import Shelf, key_of
 
 SOURCE: Final = Path(__file__).parent / "runner" / "init.c"
@@ -28,7 +28,6 @@ RUNNERS: Final = "runners"
 SECONDS_EACH: Final = 180.0  # from one line of a program to the next
 BOOTS_EMPTY_MAX: Final = 2
 FLAGS: Final = ("-std=gnu11", "-O2", "-static", "-pthread", "-Wall", "-Wextra")
-_SECOND_NODE_MB: Final = 256
 _COMPILE_SECONDS_MAX: Final = 300
 
 
@@ -77,7 +76,7 @@ class ProgramLab:
         self.mmu = mmu
         machine = machine_for(kernel, emulator or find_emulator(kernel.arch), mmu, accel)
         deadlines = {**machine.deadlines, CASES: SECONDS_EACH}
-        self.machine = replace(machine, argv=_with_nodes(machine.argv), deadlines=deadlines)
+        self.machine = replace(machine, deadlines=deadlines)
 
     @cached_property
     def base(self) -> bytes:
@@ -85,23 +84,30 @@ class ProgramLab:
         modules = {path.name: path.read_bytes() for path in self.kernel.modules}
         return base_archive(build_runner(), modules, module_order(self.kernel, self.mmu))
 
-    def run(self, programs: Sequence[Executable]) -> list[Output]:
-        """Run them all; one output each, in their order.
+    def run(
+        self, programs: Sequence[Executable], told: Callable[[Output], None] | None = None
+    ) -> list[Output]:
+        """Run them all; one output each, in their order.  told: of each as it comes.
 
         Raises LabError when the machine does not get so far as to run any.
         """
         outputs: list[Output] = []
         empty = 0
         while len(outputs) < len(programs):
-            done = self._boot(programs[len(outputs) :])
+            done = self._boot(programs[len(outputs) :], told or (lambda output: None))
             outputs += done
             empty = 0 if done else empty + 1
             if empty == BOOTS_EMPTY_MAX:
                 raise LabError(f"{self.kernel.name}: {empty} boots in a row ran no program")
         return outputs
 
-    def _boot(self, programs: Sequence[Executable]) -> list[Output]:
+    def _boot(self, programs: Sequence[Executable], told: Callable[[Output], None]) -> list[Output]:
         now = _Open()
+
+        def end(ended: str, log: str = "") -> None:
+            output = Output(programs[now.number].name, tuple(now.lines), ended, log)
+            now.done.append(output)
+            told(output)
 
         def see(data: dict[str, Any]) -> None:
             if "begin" in data:
@@ -109,28 +115,14 @@ class ProgramLab:
             elif "line" in data:
                 now.lines.append(str(data["text"]))
             elif "exit" in data:
-                name = programs[now.number].name
-                now.done.append(Output(name, tuple(now.lines), str(data["status"])))
+                end(str(data["status"]))
 
         boot = run_boot(self.machine, self.base + _archive(programs), see)
         if boot.stage not in (CASES, END):
             raise LabError(_no_start(self, boot))
         if len(now.done) == now.number and boot.ended != "end":  # one began and did not end
-            ended, log = _failure(boot)
-            name = programs[now.number].name
-            now.done.append(Output(name, tuple(now.lines), ended, log))
+            end(*_failure(boot))
         return now.done
-
-
-def _with_nodes(argv: Sequence[str]) -> tuple[str, ...]:
-    """The machine with a second NUMA node, so that pages can be migrated."""
-    sizes = (MEMORY_MB - _SECOND_NODE_MB, _SECOND_NODE_MB)
-    options: list[str] = []
-    for node, size in enumerate(sizes):
-        options += ["-object", f"memory-backend-ram,id=node{node},size={size}M"]
-        cpus = ",cpus=0" if node == 0 else ""
-        options += ["-numa", f"node,nodeid={node},memdev=node{node}{cpus}"]
-    return (*argv, *options)
 
 
 def _archive(programs: Sequence[Executable]) -> bytes:

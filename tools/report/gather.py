@@ -19,6 +19,8 @@ from tools.campaign.quarantine import WHY
 from tools.campaign.records.listing import ORDER
 from tools.campaign.records.totals import SeenAs, Totals, campaign_totals
 from tools.campaign.settings import CampaignError, Settings, load_settings
+from tools.lab.confirmation import Confirmation
+from tools.lab.confirmation import load as load_confirmation
 from tools.report.history import History, history_of
 from tools.report.samples import Sample, read_samples
 
@@ -33,6 +35,7 @@ class Entry:
     broken: str  # why it cannot be read
     history: History
     accepted: Acceptance | None
+    confirmation: Confirmation | None = None  # what real kernels said; None: none was asked
 
     @property
     def count(self) -> int:
@@ -146,7 +149,8 @@ def _entries(
             broken = f"{folder}: holds finding {finding.fingerprint}; rename or remove the folder"
             finding = None
         entry = accepted.of(name, today) if finding is not None else None
-        yield Entry(name, folder, finding, broken, history_of(folder, seen), entry)
+        told = load_confirmation(folder, finding.program) if finding is not None else None
+        yield Entry(name, folder, finding, broken, history_of(folder, seen), entry, told)
 
 
 def _rank(entry: Entry) -> tuple[bool, bool, int, str]:

@@ -49,4 +49,5 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "shows_on": list(entry.history.shows_on),
         "accepted": entry.accepted.reason if entry.accepted is not None else None,
         "folder": str(entry.folder),
+        "kernels": entry.confirmation.summary if entry.confirmation is not None else None,
     }

@@ -16,6 +16,7 @@ from fuzz.judge import BOTH, PATCHED_ONLY, REFERENCE_ONLY, UNSETTLED
 from tools.campaign.layout import Layout, write_whole
 from tools.campaign.records.totals import SeenAs
 from tools.campaign.views.snapshot import FindingView
+from tools.lab import confirmation
 
 HISTORY: Final = "history.json"
 ORDER: Final = (PATCHED_ONLY, UNSETTLED, BOTH, REFERENCE_ONLY)
@@ -34,7 +35,7 @@ class Listing:
     def __init__(self, layout: Layout, accepted: Accepted = nothing_accepted) -> None:
         self.layout = layout
         self.accepted = accepted
-        self._known: dict[str, tuple[tuple[int, int], FindingView, frozenset[SeenAs]]] = {}
+        self._known: dict[str, tuple[tuple[int, ...], FindingView, frozenset[SeenAs]]] = {}
 
     def read(self, seen: Mapping[SeenAs, int]) -> tuple[FindingView, ...]:
         """All findings, those against the patch first; `seen` is what workers counted."""
@@ -46,7 +47,7 @@ class Listing:
         return tuple(sorted(found, key=_rank))
 
     def _one(self, folder: Path, seen: Mapping[SeenAs, int]) -> FindingView:
-        stamp = _stamp(folder / DATA), _stamp(folder / HISTORY)
+        stamp = tuple(_stamp(folder / name) for name in (DATA, HISTORY, confirmation.FILE))
         known = self._known.get(folder.name)
         if known is None or known[0] != stamp:
             view, kinds = read_finding(folder)
@@ -88,6 +89,7 @@ def read_finding(folder: Path) -> tuple[FindingView, frozenset[SeenAs]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         view = FindingView(folder.name, "", "", "", "", 0, "", 0.0, "", broken=repr(error))
         return view, frozenset()
+    told = confirmation.load(folder, str(data.get("program")))
     history = read_history(folder)
     members = history.get("members")
     counts = [seen, history.get("count"), len(members) if isinstance(members, list) else 0]
@@ -102,6 +104,7 @@ def read_finding(folder: Path) -> tuple[FindingView, frozenset[SeenAs]]:
         first_seen=str(history.get("first_seen") or ""),
         found_after=float(after) if isinstance(after, int | float) else 0.0,
         path=str(folder / PROGRAM),
+        kernels=told.summary if told is not None else "",
     )
     return view, frozenset(seen_as(history))
 

@@ -72,6 +72,7 @@ class FindingView:
     path: str  # of its program
     accepted: str = ""  # the reason in the reviewed file; empty: it is not accepted
     broken: str = ""  # why its folder cannot be read; the rest is then empty but for fingerprint
+    kernels: str = ""  # what real kernels said of it; empty: none was asked
 
 
 @dataclass(frozen=True, slots=True)

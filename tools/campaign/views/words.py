@@ -128,6 +128,8 @@ def _finding(f: FindingView) -> Sequence[str]:
     if f.broken:
         return [f"  {f.fingerprint}  cannot be read: {f.broken}"]
     first = [f"  {f.fingerprint}  seen {f.count:5}  {f.headline}"]
+    if f.kernels:
+        first.append(f"            {f.kernels}")
     if f.accepted:
         return [*first, f"            accepted: {f.accepted}"]
     return [*first, f"            gmemdiff run {f.path}"]

@@ -1,0 +1,192 @@
+"""Asking real kernels about findings: stock and patched, many findings to a boot.
+
+A finding is confirmed by what its reproducer sees of the broken rule itself, on the sides that
+the finding names and on no other.  That every other step came out as the models say is told
+beside it, and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from fuzz.judge import BOTH, REFERENCE_ONLY
+from reference.features import KERNELS, Profile
+from tools.lab import plan as lab_plan
+from tools.lab.confirmation import (
+    CONFIRMED,
+    DISAGREES,
+    NOT_REPRODUCED,
+    NOT_RUN,
+    Confirmation,
+    KernelRun,
+    KernelVerdict,
+    digest,
+)
+from tools.lab.errors import MissingError
+from tools.lab.export.bundle import headline_of, name_of
+from tools.lab.export.errors import NotExpressibleError
+from tools.lab.export.plan import Plan, make_plan
+from tools.lab.export.render import source
+from tools.lab.export.subject import Subject
+from tools.lab.outputs import kernel_run
+from tools.lab.programs import Executable, ProgramLab, compile_static
+
+ATTEMPTS_SERIAL: Final = 5
+ATTEMPTS_THREADS: Final = 300
+SIDES: Final = (lab_plan.STOCK, lab_plan.PATCHED)
+MODELS: Final = ("stock", "seed")  # what the distribution's kernel and the default patch are
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to ask.  series: kernels, empty for each program's own; mmu: instead of theirs."""
+
+    series: tuple[str, ...] = ()
+    mmu: str | None = None
+    patch: str | None = None
+    attempts: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """One finding on one series."""
+
+    subject: Subject
+    series: str
+    plan: Plan
+    attempts: int
+    binary: bytes
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What is known of a finding so far."""
+
+    runs: list[KernelRun] = field(default_factory=list)
+    verdicts: list[KernelVerdict] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+
+def confirm(subjects: Sequence[Subject], wish: Wish, told: Told) -> list[Confirmation]:
+    """One confirmation per finding, in their order.
+
+    told: of what goes on.  Raises NoCompilerError when nothing can compile the reproducers, and
+    LabError when one of ours does not compile or the patch is wrong.
+    """
+    answers = {subject.path: _Answer() for subject in subjects}
+    asks: dict[tuple[str, str], list[_Ask]] = {}
+    for subject in subjects:
+        for series in wish.series or (subject.finding.program.profile.kernel.removeprefix("v"),):
+            ask = _ask(subject, series, wish, answers[subject.path])
+            if ask is not None:
+                mmu = ask.plan.program.profile.mmu.removeprefix("x86-")
+                asks.setdefault((series, mmu), []).append(ask)
+    for (series, mmu), group in asks.items():
+        _run_group(series, mmu, group, wish, answers, told)
+    return [_confirmation(subject, answers[subject.path]) for subject in subjects]
+
+
+def _ask(subject: Subject, series: str, wish: Wish, answer: _Answer) -> _Ask | None:
+    """The reproducer for a series; None, with the reason in the answer, when there is none."""
+    finding = subject.finding
+    wanted = (MODELS[0], MODELS[1] if wish.patch is None else subject.patched.name)
+    if (subject.reference.name, subject.patched.name) != wanted:
+        answer.reasons.append(
+            f"it compares {subject.reference.name} and {subject.patched.name}, and the kernels "
+            f"are stock and with the seed's patch; give the patch of {subject.patched.name} with "
+            "--patch"
+        )
+        return None
+    profile = Profile(f"v{series}", f"x86-{wish.mmu}" if wish.mmu else finding.program.profile.mmu)
+    if profile.kernel not in KERNELS:
+        answer.verdicts.append(KernelVerdict(series, NOT_RUN, f"not run on {series}: no model"))
+        return None
+    program = replace(finding.program, profile=profile)
+    try:
+        plan = make_plan(program, finding.kind, subject.reference, subject.patched)
+        text = source(plan, headline_of(subject), finding.broken, name_of(subject))
+    except NotExpressibleError as error:
+        if profile == finding.program.profile:
+            answer.reasons.append(str(error))
+        else:
+            why = f"not run on {series}: the model of {profile} does not show it there"
+            answer.verdicts.append(KernelVerdict(series, NOT_RUN, why))
+        return None
+    usual = ATTEMPTS_THREADS if plan.threads else ATTEMPTS_SERIAL
+    return _Ask(subject, series, plan, wish.attempts or usual, compile_static(text))
+
+
+def _run_group(
+    series: str,
+    mmu: str,
+    group: Sequence[_Ask],
+    wish: Wish,
+    answers: Mapping[str, _Answer],
+    told: Told,
+) -> None:
+    """All findings of one series and MMU flavour, on the stock kernel and on the patched one."""
+    request = lab_plan.Request(patch=wish.patch)
+    pairs: list[list[KernelRun]] = [[] for _ in group]
+    for side in SIDES:
+        try:
+            kernel = lab_plan.kernel_for(request, series, side, mmu)
+            lab = ProgramLab(kernel, mmu)
+        except MissingError as error:
+            for ask in group:
+                text = f"not run on {series} {side}: {error}"
+                answers[ask.subject.path].verdicts.append(KernelVerdict(series, NOT_RUN, text))
+            return
+        told(f"kernel:   {kernel.name}, {mmu}: {len(group)} reproducers")
+        programs = [
+            Executable(ask.subject.finding.fingerprint, ask.binary, (str(ask.attempts),))
+            for ask in group
+        ]
+        outputs = lab.run(programs, lambda output: told(f"  {output.name}: {output.ended}"))
+        for ask, output, runs in zip(group, outputs, pairs, strict=True):
+            runs.append(
+                kernel_run(
+                    ask.plan, output, kernel.release, side == lab_plan.PATCHED, mmu, ask.attempts
+                )
+            )
+    for ask, (stock, patched) in zip(group, pairs, strict=True):
+        answer = answers[ask.subject.path]
+        answer.runs += [stock, patched]
+        answer.verdicts.append(verdict_of(ask.plan.kind.side, stock, patched))
+
+
+def verdict_of(side: str, stock: KernelRun, patched: KernelRun) -> KernelVerdict:
+    """What two runs say of a finding of this side (fuzz/judge.py)."""
+    where = f"{stock.release} {stock.mmu}"
+    counts = (
+        f"stock {stock.hits} of {stock.attempts} attempts, "
+        f"patched {patched.hits} of {patched.attempts}"
+    )
+    trouble = "; ".join(
+        f"{name}: {run.trouble}" for name, run in (("stock", stock), ("patched", patched))
+        if run.trouble
+    )  # fmt: skip
+    if not stock.attempts or not patched.attempts:
+        return KernelVerdict(stock.release, NOT_RUN, f"not run on {where}: {trouble}")
+    shown = stock.hits > 0, patched.hits > 0
+    wanted = {BOTH: (True, True), REFERENCE_ONLY: (True, False)}.get(side, (False, True))
+    if shown == wanted:
+        word = CONFIRMED
+    elif shown == (False, False):
+        word = NOT_REPRODUCED
+    else:
+        word = DISAGREES
+    text = f"{word} on {where}: {counts}" + (f" ({trouble})" if trouble else "")
+    return KernelVerdict(stock.release, word, text)
+
+
+def _confirmation(subject: Subject, answer: _Answer) -> Confirmation:
+    return Confirmation(
+        fingerprint=subject.finding.fingerprint,
+        program=digest(subject.finding.program),
+        runs=tuple(answer.runs),
+        verdicts=tuple(answer.verdicts),
+        reason="; ".join(answer.reasons) if not answer.runs and not answer.verdicts else "",
+    )
