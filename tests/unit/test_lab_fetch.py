@@ -14,7 +14,8 @@ from tests.unit.debian import (
     needs_apt,
 )
 from tools.lab import emulator, fetch
-from tools.lab.apt import Apt, Deadline
+from tools.lab.apt import Apt
+from tools.lab.deadline import Deadline
 from tools.lab.errors import LabError, MissingError
 from tools.lab.fetch import Fetcher, fetch_emulator, fetch_kernel, newest
 from tools.lab.kernels import fetched_kernels, find_kernel

@@ -12,10 +12,10 @@ import click
 
 from tools import exits
 from tools.commands.options import json_option
-from tools.lab.apt import Deadline
 from tools.lab.build import SECONDS_MAX as BUILD_SECONDS_MAX
 from tools.lab.build import build_modules
 from tools.lab.buildtree import fetch_tree
+from tools.lab.deadline import Deadline
 from tools.lab.errors import MissingError
 from tools.lab.fetch import SECONDS_MAX, Fetcher, fetch_emulator, fetch_kernel
 from tools.lab.inventory import SERIES, cached_bytes, inventory

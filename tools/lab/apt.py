@@ -11,12 +11,12 @@ import os
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
+from tools.lab.deadline import Deadline
 from tools.lab.errors import MissingError
 from tools.lab.sources import Source
 
@@ -28,48 +28,6 @@ _REACH: Final = re.compile(
 _URI: Final = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) \d+")
 _TAIL_MAX: Final = 3  # lines of apt's own words in an error
 SYSTEM_STATUS: Final = Path("/var/lib/dpkg/status")
-
-
-class Deadline:
-    """Seconds that remain of a budget that several commands share."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._end = time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Seconds left; negative when the time is over."""
-        return self._end - time.monotonic()
-
-    def run(
-        self,
-        command: Sequence[str],
-        cwd: Path | None = None,
-        env: Mapping[str, str] | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, or raise MissingError when the time is over."""
-        late = MissingError(
-            f"{Path(command[0]).name} was not done within the {self.seconds:g} s given; run "
-            "it again, with a larger --max-time: what is complete is kept"
-        )
-        seconds = self.left()
-        if seconds <= 0:
-            raise late
-        try:
-            return subprocess.run(
-                command,
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=seconds,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise late from error
-        except OSError as error:
-            raise MissingError(f"{command[0]} cannot be started: {error.strerror}") from error
 
 
 class Apt:
@@ -191,6 +149,8 @@ def _conf(folder: Path, arch: str, status: Path) -> str:
         "Dir::Cache": folder,
         "Dir::Cache::Archives": folder / "archives",
         "Dir::Log": folder / "log",
+        "Dir::Cache::SrcPkgCache": "",  # saves space, and costs apt a second
+        "Acquire::GzipIndexes": "true",
         "Acquire::Languages": "none",
         "Acquire::AllowInsecureRepositories": "false",
         "Acquire::Retries": "3",

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from tools.lab.apt import Deadline
 from tools.lab.buildtree import BuildTree, check_buildable, find_tree
+from tools.lab.deadline import Deadline
 from tools.lab.errors import LabError, MissingError
 from tools.lab.kernel_patch import KernelPatch, patch_files
 from tools.lab.kernels import BUILDS, Kernel

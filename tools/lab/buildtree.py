@@ -119,6 +119,7 @@ def _fill(target: Path, fetcher: Fetcher, kernel: Kernel) -> dict[str, str]:
     common = Path("usr/src") / wanted[1]
     _wrap_programs(target, target / "usr/lib" / kbuild)
     digests = " ".join(f"{file.name}={sha256(file)}" for file in (*files, *host))
+    files[-1].unlink()  # the whole kernel's source, of which little is used
     return {"common": str(common), "flavour": str(flavour), "packages": digests}
 
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tools.lab.apt import SYSTEM_STATUS, Apt, Deadline, unpack
+from tools.lab.apt import SYSTEM_STATUS, Apt, unpack
+from tools.lab.deadline import Deadline
 from tools.lab.emulator import PACKAGES, QEMU, Emulator, find_emulator
 from tools.lab.errors import LabError, MissingError
 from tools.lab.kernels import (
@@ -60,13 +61,17 @@ class Fetcher:
     suites: Sequence[str] = KERNEL_SUITES
     say: Callable[[str], None] = _silent
     etc: Path = ETC_APT
+    asked: dict[str, Apt] = field(default_factory=dict)  # by architecture: its indexes are new
 
     def debian(self, arch: str) -> Apt:
-        """apt on Debian's kernel suites, with new indexes."""
+        """apt on Debian's kernel suites, with indexes that are new once per fetcher."""
+        if arch in self.asked:
+            return self.asked[arch]
         source = debian_source(machine_sources(self.etc)).with_suites(self.suites)
         apt = Apt(self.shelf.folder("apt", f"debian-{arch}"), [source], arch, self.deadline)
         for line in apt.update():
             self.say(line)
+        self.asked[arch] = apt
         return apt
 
 
