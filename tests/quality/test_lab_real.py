@@ -119,6 +119,39 @@ vmm0:
     assert {key: seen[key] for key in wanted} == wanted
 
 
+def test_arm64_gives_the_models_results_and_values() -> None:
+    text = """gmemdiff 1
+profile: v7.2 arm64
+setup:
+  create_gmem fd=gmem0 size=4p
+  mmap hva=A len=4p fd=gmem0 share=shared
+  set_region slot=0 size=4p hva=A flags=GUEST_MEMFD fd=gmem0
+vcpu0:
+  write gfn=0 value=0xffffffffffffffff => 0
+  read gfn=3 => 0
+  read gfn=99 => MMIO
+  write gfn=99 value=1 => MMIO
+  nop
+  read gfn=0 => 0
+vmm0:
+  user_read hva=A => 18446744073709551615
+  user_write hva=A+1p value=9 => 0
+  munmap hva=A+2p len=1p => 0
+  user_read hva=A+2p => SIGSEGV
+  fallocate fd=gmem0 mode=KEEP_SIZE|PUNCH_HOLE offset=0p len=1p => 0
+"""
+    (case,) = express.serial_cases("values", parse(text))
+    try:
+        kernel = find_kernel("7.2", "arm64")
+    except MissingError as error:
+        pytest.skip(str(error))
+    (result,) = run(kernel, "arm64", [case])
+    assert result.status == DONE, result.log
+    seen = {(o.actor, o.index): o.result for o in result.attempts[0]}
+    wanted = {(t.actor, t.index): t.op.expect for t in case.order if t.op.expect}
+    assert {key: seen[key] for key in wanted} == wanted
+
+
 def test_threads_give_one_observation_an_op_and_attempt() -> None:
     case = express.threads_case("threads", load(STALE_LEAF), 5)
     (result,) = run(stock(), "direct", [case])

@@ -112,6 +112,13 @@ def test_kvm_writes_only_its_own_value_through_a_cache() -> None:
     assert [op.name for op in softened.actors[0].ops] == ["gpc_activate", "gpc_write", "gpc_write"]
 
 
+def test_arm64_has_no_caches() -> None:
+    program = parse(f"{HEAD}vcpu0:\n  gpc_refresh gpc=0\n")
+    assert express.reasons(program) == ()
+    (told,) = express.reasons(program, "arm64")
+    assert told == "vcpu0[0] gpc_refresh: arm64 has no gfn_to_pfn caches"
+
+
 def test_a_program_with_a_schedule_is_a_case_for_each_order() -> None:
     text = f"""{HEAD}setup:
   create_gmem fd=gmem0 size=4p

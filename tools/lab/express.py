@@ -22,7 +22,7 @@ CACHES_MAX: Final = 4
 KVMS_VALUE: Final = 1  # what KVM writes through a gfn_to_pfn cache, to the first byte of the page
 PRIVATE_SLOT: Final = 32700
 PRIVATE_GPA: Final = 0xD000_0000
-PRIVATE_SIZE: Final = 4 << 20
+PRIVATE_SIZE: Final = (4 << 20) + PAGE  # on arm64, the page behind the slot ends guest code
 PRIVATE_HVA: Final = 0x6000_0000_0000
 BITMAP_PAGES_MAX: Final = 8 << 20
 LOW_END: Final = 4 << 20  # nothing of the executor lies below
@@ -59,6 +59,8 @@ WHY_NOT: Final = {
     "clear_flush_young": _GLOBAL,
     "oom_reap": "the OOM reaper works on a process that is being killed",
 }
+_NO_CACHES: Final = "arm64 has no gfn_to_pfn caches"
+X86_ONLY: Final = {name: _NO_CACHES for name in OPS if name.startswith("gpc_")}
 _RANGES: Final = {  # op -> places of (start, length) pairs in its arguments
     "mmap": ((0, 1),),
     "munmap": ((0, 1),),
@@ -81,11 +83,18 @@ _NARROW: Final = {
 }
 
 
-def reasons(program: Program) -> tuple[str, ...]:
-    """Why a program cannot run on a real kernel; empty when it can."""
+def reasons(program: Program, mmu: str = "") -> tuple[str, ...]:
+    """Why a program cannot run on a real kernel; empty when it can.
+
+    mmu: the lab's flavour that it is to run on, when it is not the program's own.
+    """
+    arm64 = (mmu or program.profile.mmu) == "arm64"
     found: dict[str, str] = {}
     for where, op in _ops(program):
-        for why in _reasons_of(op):
+        why_not = _reasons_of(op)
+        if arm64 and op.name in X86_ONLY:
+            why_not = iter((X86_ONLY[op.name],))
+        for why in why_not:
             found.setdefault(why, f"{where} {op.name}: {why}")
     told = list(found.values())
     count = sum(1 for _ in _ops(program))

@@ -103,6 +103,7 @@ class Lab:
         self.kernel = kernel
         self.mmu = mmu
         self.deadline_ms = deadline_ms
+        self.last_words = ""  # of the last boot, for errors
         self.machine = machine_for(kernel, emulator or find_emulator(kernel.arch), mmu, accel, cpus)
 
     @cached_property
@@ -127,7 +128,10 @@ class Lab:
             boots.append(done)
             empty = 0 if done.results else empty + 1
             if empty == EMPTY_BOOTS_MAX:
-                raise LabError(f"{self.kernel.name}: {empty} boots in a row ran no case")
+                raise LabError(
+                    f"{self.kernel.name}, {self.mmu}: {empty} boots in a row ran no case; the last "
+                    f"one ended so: {self.last_words}"
+                )
             left = left[len(done.results) :]
         return boots
 
@@ -137,6 +141,7 @@ class Lab:
         boot = run_boot(self._patient(batch), initrd, running.message)
         if boot.stage not in (CASES, END):
             raise LabError(self._no_start(boot))
+        self.last_words = boot.error or console.tail(boot.console)
         broke = any(report.is_emulators for report in console.reports(boot.console))
         # What the emulation broke is no result: the case runs again in the next boot.
         if boot.ended != "end" and not broke:

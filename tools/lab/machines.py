@@ -27,6 +27,11 @@ _PARAMETERS: Final = {
     "shadow": {"kvm-amd": "npt=0"},
     ARM_MMU: {},
 }
+# The way out of the executor where there is no port for it (executor/output.c).
+_VIRTIO_CONSOLE: Final = (
+    "-chardev", "stdio,id=out,signal=off", "-device", "virtio-serial-pci",
+    "-device", "virtconsole,chardev=out",
+)  # fmt: skip
 # The kernel's own watchdogs measure real time, which a shared host takes away.
 _COMMAND_LINE: Final = (
     "panic=-1 oops=panic quiet norandmaps nowatchdog rcupdate.rcu_cpu_stall_suppress=1 "
@@ -52,7 +57,7 @@ def machine_for(
         "-display", "none", "-nodefaults", "-no-reboot", "-kernel", str(kernel.vmlinuz), "-append",
         command_line(kernel, mmu, cpus),
     ]  # fmt: skip
-    channel = ("-debugcon", "stdio")
+    channel = _VIRTIO_CONSOLE if arch == ARM64 else ("-debugcon", "stdio")
     drive = Drive(swap_image(), SWAP_MB << 20, swap_options)
     return Machine(tuple(argv), dict(emulator.env), channel, drive=drive)
 

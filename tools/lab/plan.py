@@ -85,11 +85,11 @@ def plan(
     told: list[Outcome] = []
     ran = False
     for path, program in programs:
-        reasons = express.reasons(program)
+        mmu = request.mmu or program.profile.mmu.removeprefix("x86-")
+        reasons = express.reasons(program, mmu)
         if reasons:
             told.append(Outcome(path, program, reasons=reasons))
             continue
-        mmu = request.mmu or program.profile.mmu.removeprefix("x86-")
         series = request.series or program.profile.kernel.removeprefix("v")
         wanted = [(SERIAL, list(express.serial_cases(path, program)))]
         if request.threads:

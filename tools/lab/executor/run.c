@@ -151,7 +151,7 @@ static void attempt(const struct test_case *test, unsigned int number)
 	}
 	results_print(test, word, number);
 	if (test->exits)
-		close_range(machine.first_free_fd, ~0U, 0);
+		syscall(SYS_close_range, machine.first_free_fd, ~0U, 0);
 	output_flush();
 	if (!strcmp(word, "stuck"))
 		die("the process of case %u cannot be killed", test->id);
