@@ -8,7 +8,7 @@ same model is the same run, step for step.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
@@ -49,6 +49,7 @@ class Recorder(Protocol):
         """One step of an actor's op, named by the label it started at, is done."""
 
 
+After = Callable[[Kvm, str, int], None]  # the model, an actor, its op that has just ended
 Points = dict[str, dict[int, Preemption]]  # label -> occurrence -> what happens; of one op
 
 
@@ -181,18 +182,19 @@ class Execution:
             self.by_name[actor.name] = state
         self.ring = self.actors * 2
 
-    def run(self) -> Run:
-        """Run the setup alone, then the actors, to whatever end they come to."""
+    def run(self, order: Sequence[str] | None = None, after: After | None = None) -> Run:
+        """Run the setup alone, then the actors, to whatever end they come to.
+
+        order: names of actors; each stands for one whole op of that actor, with nobody else in
+        between, and nothing else is run: also the setup's ops are then asked for.  An op that
+        waits for another one is a deadlock.  after: is told of each op of an order.
+        """
         run = self.run_
         try:
-            while run.end is End.FINISHED and self.setup.op < len(self.setup.ops):
-                self._turn(self.setup)
-                if self.setup.want is not None and not self.setup.want.ready(self.kvm):
-                    self._stuck(End.DEADLOCK, [self.setup])
-            actor = self._next_after(-1)
-            while actor is not None and run.end is End.FINISHED:
-                target = self._at_turn(actor) or self._turn(actor)
-                actor = target if target is not None else self._next_after(actor.task.index)
+            if order is None:
+                self._take_turns()
+            else:
+                self._in_order(order, after)
         except HarnessError:
             raise
         except Exception as error:
@@ -202,7 +204,7 @@ class Execution:
             if line:
                 raise OverlayError(f"{line}:1: {error!r} while {where} runs it") from error
             raise HarnessError(f"{type(error).__name__} in {where}: {error}") from error
-        if run.end is End.FINISHED:
+        if run.end is End.FINISHED and order is None:
             left = [a for a in self.actors if a.op < len(a.ops)]
             if left:
                 self._stuck(End.DEADLOCK, left)
@@ -213,6 +215,31 @@ class Execution:
         self.kvm.cpu.on_report = None
         self.watch.detach()
         return run
+
+    def _take_turns(self) -> None:
+        run = self.run_
+        while run.end is End.FINISHED and self.setup.op < len(self.setup.ops):
+            self._turn(self.setup)
+            if self.setup.want is not None and not self.setup.want.ready(self.kvm):
+                self._stuck(End.DEADLOCK, [self.setup])
+        actor = self._next_after(-1)
+        while actor is not None and run.end is End.FINISHED:
+            target = self._at_turn(actor) or self._turn(actor)
+            actor = target if target is not None else self._next_after(actor.task.index)
+
+    def _in_order(self, order: Sequence[str], after: After | None) -> None:
+        run = self.run_
+        for name in order:
+            actor = self.setup if name == SETUP else self.by_name[name]
+            op = actor.op
+            while run.end is End.FINISHED and actor.op == op:
+                self._turn(actor)
+                if actor.want is not None and not actor.want.ready(self.kvm):
+                    self._stuck(End.DEADLOCK, [actor])
+            if after is not None:
+                after(self.kvm, name, op)
+            if run.end is not End.FINISHED:
+                return
 
     def _next_after(self, index: int) -> _Actor | None:
         """The next actor in turn that can run; the one at `index` comes last."""
