@@ -63,22 +63,23 @@ def kvm_mmu_do_page_fault(
     return (yield from kvm.direct_page_fault(fault))
 
 
-def fast_page_fault(kvm: Kvm, fault: Fault) -> bool:
-    """Mirror of fast_page_fault(), arch/x86/kvm/mmu/mmu.c.
+def fast_page_fault(kvm: Kvm, fault: Fault) -> str:
+    """Mirror of fast_page_fault(), arch/x86/kvm/mmu/mmu.c; "" when it is not for the fast path.
 
     Restores write permission on a present leaf, without any lock; never brings a new pfn.
     """
     root = fault.vcpu.roots.get((fault.as_id, fault.l2))
     spte = root.sptes.get(fault.gfn) if root is not None else None
     if spte is None or not fault.write or root is None or root.invalid:
-        return False
-    if not spte.writable:
-        if not spte.host_writable:
-            return False
-        spte.writable = True
-        if fault.slot is not None:
-            kvm.mark_page_dirty_in_slot(fault.slot, fault.gfn)
-    return True
+        return ""
+    if spte.writable:
+        return RET_PF_SPURIOUS
+    if not spte.host_writable:
+        return ""
+    spte.writable = True
+    if fault.slot is not None:
+        kvm.mark_page_dirty_in_slot(fault.slot, fault.gfn)
+    return RET_PF_FIXED
 
 
 def kvm_mmu_faultin_pfn(kvm: Kvm, fault: Fault) -> Steps[str | int]:
@@ -185,8 +186,9 @@ def is_page_fault_stale(kvm: Kvm, fault: Fault) -> bool:
 def kvm_tdp_mmu_page_fault(kvm: Kvm, fault: Fault) -> Steps[str | int]:
     """Mirror of kvm_tdp_mmu_page_fault(), arch/x86/kvm/mmu/mmu.c: maps under the read side."""
     yield "fast_page_fault.walk"
-    if kvm.fast_page_fault(fault):
-        return RET_PF_FIXED
+    result: str | int = kvm.fast_page_fault(fault)
+    if result:
+        return result
     result = yield from kvm.kvm_mmu_faultin_pfn(fault)
     if result != RET_PF_CONTINUE:
         return result
@@ -216,7 +218,6 @@ def kvm_tdp_mmu_map(kvm: Kvm, fault: Fault) -> str:
         elif old.writable or not fault.write:
             return RET_PF_SPURIOUS
     kvm.make_spte(root, fault.slot, fault.gfn, frame, fault.generation, fault.map_writable, fault)
-    kvm.pf_fixed += 1
     return RET_PF_FIXED
 
 
@@ -249,8 +250,9 @@ def make_spte(
 def direct_page_fault(kvm: Kvm, fault: Fault) -> Steps[str | int]:
     """Mirror of direct_page_fault(), arch/x86/kvm/mmu/mmu.c: the legacy direct MMU (tdp_mmu=0)."""
     yield "fast_page_fault.walk"
-    if kvm.fast_page_fault(fault):
-        return RET_PF_FIXED
+    result: str | int = kvm.fast_page_fault(fault)
+    if result:
+        return result
     result = yield from kvm.kvm_mmu_faultin_pfn(fault)
     if result != RET_PF_CONTINUE:
         return result
@@ -269,9 +271,8 @@ def direct_map(kvm: Kvm, fault: Fault) -> Steps[str]:
     """Mirror of direct_map(), arch/x86/kvm/mmu/mmu.c: the leaf, then its neighbours."""
     outcome = kvm.mmu_set_spte(fault)
     if outcome != RET_PF_SPURIOUS:
-        kvm.pf_fixed += 1
-    yield "direct_pte_prefetch.walk"
-    kvm.direct_pte_prefetch(fault)
+        yield "direct_pte_prefetch.walk"
+        kvm.direct_pte_prefetch(fault)
     return outcome
 
 
@@ -359,22 +360,21 @@ def FNAME_page_fault(kvm: Kvm, fault: Fault) -> Steps[str | int]:
     else:
         outcome = kvm.mmu_set_spte(fault)
         if outcome != RET_PF_SPURIOUS:
-            kvm.pf_fixed += 1
-        yield "FNAME_pte_prefetch.walk"
-        kvm.FNAME_pte_prefetch(fault)
+            yield "FNAME_pte_prefetch.walk"
+            kvm.FNAME_pte_prefetch(fault)
     kvm.kvm_mmu_finish_page_fault(fault)
     kvm.mmu_lock.write_unlock()
     return outcome
 
 
 def FNAME_pte_prefetch(kvm: Kvm, fault: Fault) -> None:
-    """Mirror of FNAME(pte_prefetch)(), arch/x86/kvm/mmu/paging_tmpl.h: one by one, and only
-    where the guest's own PTE says accessed."""
+    """Mirror of FNAME(pte_prefetch)(), arch/x86/kvm/mmu/paging_tmpl.h: one by one, up
+    to the first that the guest's own PTE does not call accessed."""
     if kvm.mmu_invalidate_in_progress:
         return
     root = fault.vcpu.roots[fault.as_id, fault.l2]
     for gfn in prefetch_candidates(fault.gfn):
-        if gfn in root.sptes or gfn not in kvm.gpte_accessed:
+        if gfn in root.sptes:
             continue
-        if not kvm.kvm_mmu_prefetch_sptes(fault, root, gfn, 1):
+        if gfn not in kvm.gpte_accessed or not kvm.kvm_mmu_prefetch_sptes(fault, root, gfn, 1):
             return

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from reference.frames import put_page
 from reference.gmem_types import GmemInode
+from reference.mm_vma import FD_FILE
 from reference.primitives import Steps, WantLock, WantShared
 from reference.uapi import (
     EBADF,
     EFBIG,
     EINTR,
     EINVAL,
+    ENODEV,
     EOPNOTSUPP,
     FALLOC_FL_KEEP_SIZE,
     FALLOC_FL_PUNCH_HOLE,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 def kvm_gmem_fallocate(kvm: Kvm, fd: int, mode: int, offset: int, length: int) -> Steps[int]:
     """Mirror of kvm_gmem_fallocate(), virt/kvm/guest_memfd.c, after vfs_fallocate(), fs/open.c."""
     file = kvm.fds.get(fd)
-    if file is None:
+    if file is None and fd != FD_FILE:
         return -EBADF
     if offset < 0 or length <= 0 or offset > LARGEST_FILE:
         return -EINVAL
@@ -40,6 +42,8 @@ def kvm_gmem_fallocate(kvm: Kvm, fd: int, mode: int, offset: int, length: int) -
         return -EOPNOTSUPP
     if mode & FALLOC_FL_PUNCH_HOLE and not mode & FALLOC_FL_KEEP_SIZE:
         return -EOPNOTSUPP
+    if file is None:
+        return -ENODEV
     if offset + length > LARGEST_FILE:
         return -EFBIG
     if not mode & FALLOC_FL_KEEP_SIZE or mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE):

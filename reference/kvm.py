@@ -17,6 +17,7 @@ from reference import (
     memslots,
     mm_advice,
     mm_fault,
+    mm_mremap,
     mm_rmap,
     mm_vma,
     mmu_age,
@@ -91,6 +92,7 @@ class Kvm(KvmState):
     kvm_flush_shadow_all = mmu_zap.kvm_flush_shadow_all
     kvm_mmu_free_obsolete_roots = mmu_zap.kvm_mmu_free_obsolete_roots
     root_kind = mmu_zap.root_kind
+    kvm_mmu_reload = mmu_zap.kvm_mmu_reload
     kvm_mmu_load = mmu_zap.kvm_mmu_load
 
     # mmu_age.py: Accessed state of leaves (aging), and write protection for dirty logging
@@ -223,10 +225,9 @@ class Kvm(KvmState):
     detach = mm_vma.detach
     drop_files = mm_vma.drop_files
     do_munmap = mm_vma.do_munmap
+    do_vmi_munmap = mm_vma.do_vmi_munmap
     do_mmap = mm_vma.do_mmap
     insert_vma = mm_vma.insert_vma
-    do_mremap = mm_vma.do_mremap
-    move_page_tables = mm_vma.move_page_tables
     do_mprotect = mm_vma.do_mprotect
     change_protection = mm_vma.change_protection
     first_populated = mm_vma.first_populated
@@ -234,10 +235,16 @@ class Kvm(KvmState):
     do_fork = mm_vma.do_fork
     child_exit = mm_vma.child_exit
 
+    # mm_mremap.py: mremap(2)
+    do_mremap = mm_mremap.do_mremap
+    mremap_at = mm_mremap.mremap_at
+    mremap_to = mm_mremap.mremap_to
+    remap_move = mm_mremap.remap_move
+    move_page_tables = mm_mremap.move_page_tables
+
     # mm_advice.py: madvise and its kin, userfaultfd write protection, soft-dirty, and mlock
     do_madvise = mm_advice.do_madvise
     madvise_vma = mm_advice.madvise_vma
-    drop_entries = mm_advice.drop_entries
     zap_vma_range = mm_advice.zap_vma_range
     madvise_inject_error = mm_advice.madvise_inject_error
     populate = mm_advice.populate

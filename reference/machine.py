@@ -24,7 +24,15 @@ from reference.primitives import (
     Want,
 )
 from reference.srcu import RcuWait, Srcu
-from reference.state import INVALID_GPA, GfnToPfnCache, MemorySlot, Memslots, Root, Vcpu
+from reference.state import (
+    INVALID_GPA,
+    KVM_REQ_TLB_FLUSH_GUEST,
+    GfnToPfnCache,
+    MemorySlot,
+    Memslots,
+    Root,
+    Vcpu,
+)
 from reference.uapi import KVM_USER_MEM_SLOTS_ARM64, KVM_USER_MEM_SLOTS_X86
 
 
@@ -122,6 +130,8 @@ class KvmState:
         # MMU
         self.roots: list[Root] = []
         self.vcpus = [Vcpu(i) for i in range(vcpus)]
+        for vcpu in self.vcpus if self.x86 else ():
+            vcpu.requests = KVM_REQ_TLB_FLUSH_GUEST  # kvm_vcpu_reset(), arch/x86/kvm/x86.c
         self.gpte_accessed: set[int] = set()  # shadow: gfns whose guest PTE has its A bit
         self.mem_attr_array: dict[int, int] = {}
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from reference.frames import Frame, put_page
 from reference.mm_types import Entry, Vma
-from reference.mm_vma import page_range
+from reference.mm_vma import page_align, page_range
 from reference.primitives import Steps, WantRead, WantWrite
-from reference.uapi import EFAULT, EINVAL, ENOMEM
+from reference.uapi import EINVAL, ENOMEM, PAGE_MASK, PAGE_SHIFT, U64
 
 if TYPE_CHECKING:
     from reference.kvm import Kvm
@@ -27,9 +27,13 @@ EVERYTHING = 1 << 52  # pages; the end of [0, -1)
 
 def do_madvise(kvm: Kvm, hva: int, length: int, advice: str) -> Steps[int | str]:
     """Mirror of do_madvise(), mm/madvise.c: VMA by VMA; a hole makes it ENOMEM at the end."""
-    pages = page_range(hva, length)
-    if pages is None:
+    size = page_align(length)
+    end = (hva + size) & U64
+    if hva & PAGE_MASK or (length and not size) or end < hva:
         return -EINVAL
+    if length == 0:
+        return 0
+    pages = hva >> PAGE_SHIFT, end >> PAGE_SHIFT
     if advice in ("HWPOISON", "SOFT_OFFLINE"):
         return (yield from kvm.madvise_inject_error(pages[0], pages[1], advice))
     if advice == "POPULATE_WRITE":
@@ -86,10 +90,11 @@ def madvise_vma(kvm: Kvm, vma: Vma, start: int, end: int, advice: str) -> Steps[
     elif advice == "GUARD_INSTALL":
         if vma.locked:
             return -EINVAL
-        if any(start <= p < end for p in kvm.mm.ptes):
+        # Any entry but a guard is zapped, present or not.
+        if any(start <= p < end for p in kvm.mm.ptes) or any(
+            start <= p < end and entry.kind != "guard" for p, entry in kvm.mm.entries.items()
+        ):
             yield from kvm.zap_vma_range(start, end)
-        else:
-            kvm.drop_entries(start, end)
         for page in range(start, end):
             if page not in kvm.mm.ptes and page not in kvm.mm.entries:
                 kvm.mm.entries[page] = Entry("guard")
@@ -99,12 +104,6 @@ def madvise_vma(kvm: Kvm, vma: Vma, start: int, end: int, advice: str) -> Steps[
             if entry is not None and entry.kind == "guard":
                 del kvm.mm.entries[page]
     return 0
-
-
-def drop_entries(kvm: Kvm, start: int, end: int) -> None:
-    """Free swap entries of a range that holds no present page (free_swap_and_cache(), mm)."""
-    for frame in kvm.zap_ptes(start, end):
-        put_page(kvm, frame)
 
 
 def zap_vma_range(kvm: Kvm, start: int, end: int, blockable: bool = True) -> Steps[None]:
@@ -136,43 +135,69 @@ def madvise_inject_error(kvm: Kvm, start: int, end: int, advice: str) -> Steps[i
 
 
 def populate(kvm: Kvm, start: int, end: int) -> Steps[int]:
-    """Mirror of faultin_page_range(), mm/gup.c: write-fault every page; fires no notifier."""
+    """Mirror of faultin_page_range(), mm/gup.c, and madvise_populate(), mm/madvise.c: write-fault
+    every page; fires no notifier."""
     for page in range(start, end):
+        vma = kvm.find_vma(page)
+        if vma is None:
+            return -ENOMEM
+        if not vma.may_write():
+            return -EINVAL
         frame = yield from kvm.get_user_pages(page, True)
         if isinstance(frame, int):
-            return -ENOMEM if kvm.find_vma(page) is None else -EFAULT
+            return frame
         put_page(kvm, frame)
     return 0
 
 
 def do_mlock(kvm: Kvm, hva: int, length: int) -> Steps[int]:
-    """Mirror of do_mlock(), mm/mlock.c: mark the VMAs, then fault their pages in."""
-    pages = page_range(hva, length)
-    if pages is None:
+    """Mirror of do_mlock(), mm/mlock.c: mark the VMAs up to a hole, then fault all pages in.
+
+    A page that cannot be had is ENOMEM, as POSIX wants.
+    """
+    size = page_align(length + (hva & PAGE_MASK))
+    start = hva & ~PAGE_MASK
+    end = (start + size) & U64
+    if end < start:
         return -EINVAL
+    if end == start:
+        return 0
     yield MLOCK_LOCK
     kvm.mmap_lock.write_lock()
-    vmas = kvm.split_vmas(*pages)
-    for vma in vmas:
+    reached = start >> PAGE_SHIFT
+    vmas = []
+    for vma in kvm.split_vmas(reached, end >> PAGE_SHIFT):
+        if vma.start != reached:
+            break
         vma.locked = True
+        vmas.append(vma)
+        reached = vma.end
     kvm.mmap_lock.write_unlock()
-    if sum(v.end - v.start for v in vmas) != pages[1] - pages[0]:
+    if reached != end >> PAGE_SHIFT:
         return -ENOMEM
     for vma in vmas:
         for page in range(vma.start, vma.end):
-            frame = yield from kvm.get_user_pages(page, vma.may_write())
+            frame = yield from kvm.get_user_pages(page, vma.may_write() and not vma.shared)
             if isinstance(frame, int):
-                break
+                return -ENOMEM
             put_page(kvm, frame)
     return 0
 
 
 def do_msync(kvm: Kvm, hva: int, length: int) -> int:
-    """Mirror of msync(2), mm/msync.c: nothing to write back, no notifier."""
-    pages = page_range(hva, length)
-    if pages is None:
+    """Mirror of msync(2) with MS_SYNC, mm/msync.c: no notifier.
+
+    guest_memfd files have no fsync operation, which ends the call at the first of them.
+    """
+    end = (hva + page_align(length)) & U64
+    if hva & PAGE_MASK:
         return -EINVAL
-    return 0 if covered(kvm.vmas_in(*pages)) == pages[1] - pages[0] else -ENOMEM
+    if end < hva:
+        return -ENOMEM
+    parts = kvm.vmas_in(hva >> PAGE_SHIFT, end >> PAGE_SHIFT)
+    if any(vma.file is not None for vma, _, _ in parts):
+        return -EINVAL
+    return 0 if covered(parts) == (end - hva) >> PAGE_SHIFT else -ENOMEM
 
 
 def write_protect_ptes(kvm: Kvm, start: int, end: int) -> Steps[None]:

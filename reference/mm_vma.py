@@ -1,6 +1,6 @@
-"""System calls of the VMM that change its VMAs: mmap, munmap, mremap, mprotect, mbind, fork.
+"""System calls of the VMM that change its VMAs: mmap, munmap, mprotect, mbind, fork.
 
-mm/vma.c, mm/mmap.c, mm/mremap.c, mm/mprotect.c and mm/memory.c, as far as their notifiers, PTEs
+mm/vma.c, mm/mmap.c, mm/mprotect.c and mm/memory.c, as far as their notifiers, PTEs
 and file references go.  Arguments are bytes; a length is rounded up to pages.
 """
 
@@ -13,16 +13,23 @@ from reference.frames import Frame, put_page
 from reference.mm_types import PUD_SHIFT, Vma
 from reference.primitives import Steps, WantWrite
 from reference.uapi import (
+    EACCES,
     EBADF,
     EFAULT,
     EINVAL,
     ENODEV,
     ENOMEM,
+    EOVERFLOW,
     EPERM,
+    LARGEST_FILE,
     PAGE_MASK,
     PAGE_SHIFT,
+    PROT_ALL,
     PROT_EXEC,
+    PROT_GROWS,
+    PROT_VALID,
     TASK_SIZE,
+    U64,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +37,6 @@ if TYPE_CHECKING:
 
 MMAP_LOCK = WantWrite("mmap_lock", "do_mmap.mmap_lock")
 MUNMAP_LOCK = WantWrite("mmap_lock", "do_munmap.mmap_lock")
-MREMAP_LOCK = WantWrite("mmap_lock", "mremap.mmap_lock")
 MPROTECT_LOCK = WantWrite("mmap_lock", "mprotect.mmap_lock")
 MBIND_LOCK = WantWrite("mmap_lock", "mbind.mmap_lock")
 FORK_LOCK = WantWrite("mmap_lock", "dup_mmap.mmap_lock")
@@ -41,8 +47,13 @@ MAPPED_PAGES_MAX = 4096
 FD_FILE = -3  # of the program language: an open file that is no guest_memfd
 
 
+def page_align(length: int) -> int:
+    """PAGE_ALIGN(), include/linux/mm.h: rounded up to pages; the largest ones become 0."""
+    return (length + PAGE_MASK) & ~PAGE_MASK & U64
+
+
 def page_range(hva: int, length: int) -> tuple[int, int] | None:
-    """Pages [start, end) of a byte range, or None where every call here says EINVAL."""
+    """Pages [start, end) of a byte range, or None where munmap() and its kin say EINVAL."""
     if hva & PAGE_MASK or length <= 0 or hva + length > TASK_SIZE:
         return None
     return hva >> PAGE_SHIFT, (hva + length + PAGE_MASK) >> PAGE_SHIFT
@@ -125,59 +136,84 @@ def drop_files(kvm: Kvm, vmas: list[Vma]) -> None:
 
 
 def do_munmap(kvm: Kvm, hva: int, length: int) -> Steps[int]:
-    """Mirror of do_vmi_munmap(), mm/vma.c: the lock is a read lock while PTEs go."""
+    """Mirror of __vm_munmap(), mm/vma.c: the lock is a read lock while PTEs go."""
     pages = page_range(hva, length)
     if pages is None:
         return -EINVAL
     yield MUNMAP_LOCK
     kvm.mmap_lock.write_lock()
-    vmas = kvm.split_vmas(*pages)
+    yield from kvm.do_vmi_munmap(*pages)
+    return 0
+
+
+def do_vmi_munmap(kvm: Kvm, start: int, end: int) -> Steps[None]:
+    """Mirror of do_vmi_munmap() with unlock, mm/vma.c: enters with mmap_lock held for writing,
+    and leaves without it."""
+    vmas = kvm.split_vmas(start, end)
     if not vmas:
         kvm.mmap_lock.write_unlock()
-        return 0
+        return
     kvm.detach(vmas)
     kvm.mmap_lock.downgrade()
-    yield from kvm.unmap_vmas(vmas, *pages)
+    yield from kvm.unmap_vmas(vmas, start, end)
     kvm.mmap_lock.read_unlock()
     kvm.drop_files(vmas)
-    return 0
 
 
 def do_mmap(
     kvm: Kvm, hva: int, length: int, fd: int, offset: int, prot: int, shared: bool
 ) -> Steps[int]:
-    """Mirror of do_mmap() with MAP_FIXED, mm/mmap.c, and kvm_gmem_mmap(), virt/kvm/guest_memfd.c.
+    """Mirror of do_mmap() with MAP_FIXED, mm/mmap.c, of __mmap_region(), mm/vma.c, and of
+    kvm_gmem_mmap(), virt/kvm/guest_memfd.c.
 
-    Assumption: a refused guest_memfd mapping leaves what was there before.
+    The file is asked last: when it refuses, what was mapped there before is gone.
     """
-    pages = page_range(hva, length)
-    if pages is None or offset & PAGE_MASK:
-        return -EINVAL
-    if pages[1] - pages[0] + sum(v.end - v.start for v in kvm.mm.vmas) > MAPPED_PAGES_MAX:
-        return -ENOMEM
     file = kvm.fds.get(fd)
-    if fd != -1:
-        if file is None:
-            return -ENODEV if fd == FD_FILE else -EBADF
-        if prot & PROT_EXEC:
-            return -EPERM  # mounted noexec
-        if not file.inode.supports_mmap():
-            return -ENODEV
-        if not shared:
-            return -EINVAL
+    if offset & PAGE_MASK:
+        return -EINVAL
+    if fd != -1 and fd != FD_FILE and file is None:
+        return -EBADF
+    result = mmap_range_error(hva, length, fd, offset, prot)
+    if result:
+        return result
+    start, end = hva >> PAGE_SHIFT, (hva + page_align(length)) >> PAGE_SHIFT
+    if end - start + sum(v.end - v.start for v in kvm.mm.vmas) > MAPPED_PAGES_MAX:
+        return -ENOMEM
+    if file is not None:
         file.refs += 1
     yield MMAP_LOCK
     kvm.mmap_lock.write_lock()
-    old = kvm.split_vmas(*pages)
+    old = kvm.split_vmas(start, end)
     if old:
         kvm.detach(old)
-        yield from kvm.unmap_vmas(old, *pages)
-    start, end = pages
-    new = Vma(start, end, file, offset >> PAGE_SHIFT, prot, shared and file is not None)
-    kvm.insert_vma(new)
+        yield from kvm.unmap_vmas(old, start, end)
+    new = Vma(start, end, file, offset >> PAGE_SHIFT, prot & PROT_ALL, shared and file is not None)
+    if file is not None and not (file.inode.supports_mmap() and shared):
+        result = -EINVAL if file.inode.supports_mmap() else -ENODEV
+        old.append(new)  # its reference goes, too
+    else:
+        kvm.insert_vma(new)
     kvm.mmap_lock.write_unlock()
     kvm.drop_files(old)
-    return 0
+    return result
+
+
+def mmap_range_error(hva: int, length: int, fd: int, offset: int, prot: int) -> int:
+    """The checks of do_mmap(), mm/mmap.c, that look at no VMA, in its order: 0 or an errno."""
+    if length == 0:
+        return -EINVAL
+    size = page_align(length)
+    if size == 0 or size > TASK_SIZE or hva > TASK_SIZE - size:
+        return -ENOMEM
+    if hva & PAGE_MASK:
+        return -EINVAL
+    if fd == -1:
+        return 0
+    if fd != FD_FILE and offset > LARGEST_FILE - size:
+        return -EOVERFLOW
+    if prot & PROT_EXEC:
+        return -EPERM  # mounted noexec
+    return -ENODEV if fd == FD_FILE else 0
 
 
 def insert_vma(kvm: Kvm, vma: Vma) -> None:
@@ -186,91 +222,37 @@ def insert_vma(kvm: Kvm, vma: Vma) -> None:
     kvm.mm.vmas.sort(key=lambda v: v.start)
 
 
-def do_mremap(kvm: Kvm, hva: int, length: int, new_length: int, to: int) -> Steps[int]:
-    """Mirror of mremap(2), mm/mremap.c: shrink in place (to is 0), or move to a fixed place."""
-    old = page_range(hva, length)
-    if old is None or new_length <= 0 or to & PAGE_MASK:
-        return -EINVAL
-    kept = (new_length + PAGE_MASK) >> PAGE_SHIFT
-    start, end = old
-    if to == 0:
-        if kept > end - start:
-            return -ENOMEM
-        if kept == end - start:
-            return 0
-        return (yield from kvm.do_munmap((start + kept) << PAGE_SHIFT, length - (kept << 12)))
-    new_start = to >> PAGE_SHIFT
-    if new_start < end and start < new_start + kept:
-        return -EINVAL
-    if page_range(to, new_length) is None:
-        return -EINVAL
-    if kept + sum(v.end - v.start for v in kvm.mm.vmas) > MAPPED_PAGES_MAX:
-        return -ENOMEM
-    yield MREMAP_LOCK
-    kvm.mmap_lock.write_lock()
-    vma = kvm.find_vma(start)
-    if vma is None or vma.end < end:
-        kvm.mmap_lock.write_unlock()
-        return -EFAULT
-    gone = kvm.split_vmas(new_start, new_start + kept)
-    if gone:
-        kvm.detach(gone)
-        yield from kvm.unmap_vmas(gone, new_start, new_start + kept)
-    if kept < end - start:
-        tail = kvm.split_vmas(start + kept, end)
-        kvm.detach(tail)
-        yield from kvm.unmap_vmas(tail, start + kept, end)
-        gone += tail
-        end = start + kept
-    moved = kvm.split_vmas(start, end)
-    yield from kvm.move_page_tables(moved[0], new_start, kept)
-    kvm.mmap_lock.write_unlock()
-    kvm.drop_files(gone)
-    return 0
-
-
-def move_page_tables(kvm: Kvm, vma: Vma, new_start: int, npages: int) -> Steps[None]:
-    """Mirror of move_vma() and move_page_tables(), mm/mremap.c: an UNMAP of the old range."""
-    start, end = vma.start, vma.end
-    copy = vma.part(start, end)
-    copy.start, copy.end = new_start, new_start + npages
-    kvm.insert_vma(copy)
-    yield from kvm.kvm_mmu_notifier_invalidate_range_start(start, end)
-    yield "move_page_tables.move_ptes"
-    for page in sorted(p for p in kvm.mm.ptes if start <= p < end):
-        pte = kvm.mm.ptes[page]
-        frame = kvm.clear_pte(page)
-        assert frame is not None
-        kvm.set_pte(page - start + new_start, frame, pte.writable)
-        kvm.mm.ptes[page - start + new_start].unreadable = pte.unreadable
-    for page in sorted(p for p in kvm.mm.entries if start <= p < end):
-        if kvm.mm.entries[page].kind != "migration":
-            kvm.mm.entries[page - start + new_start] = kvm.mm.entries.pop(page)
-    kvm.detach([vma])
-    yield from kvm.kvm_mmu_notifier_invalidate_range_end(start, end)
-
-
 def do_mprotect(kvm: Kvm, hva: int, length: int, prot: int) -> Steps[int]:
-    """Mirror of do_mprotect_pkey(), mm/mprotect.c."""
-    pages = page_range(hva, length)
-    if pages is None:
+    """Mirror of do_mprotect_pkey(), mm/mprotect.c.
+
+    Assumption: no VMA grows, so a single PROT_GROWS* bit is refused like one that does not exist.
+    """
+    if prot & PROT_GROWS == PROT_GROWS or hva & PAGE_MASK:
         return -EINVAL
+    if length == 0:
+        return 0
+    end = (hva + page_align(length)) & U64
+    if end <= hva:
+        return -ENOMEM
+    if prot & ~PROT_VALID:
+        return -EINVAL
+    prot &= PROT_ALL
     yield MPROTECT_LOCK
     kvm.mmap_lock.write_lock()
     result = 0
-    reached = pages[0]
-    for vma in kvm.split_vmas(*pages):
+    reached = hva >> PAGE_SHIFT
+    for vma in kvm.split_vmas(reached, end >> PAGE_SHIFT):
         if vma.start != reached:
             break
-        reached = vma.end
         if vma.file is not None and prot & PROT_EXEC:
-            result = -EPERM
+            result = -EACCES  # VM_MAYEXEC went when it was mapped from a noexec mount
             break
+        reached = vma.end
         if vma.prot == prot:
             continue
         vma.prot = prot
         yield from kvm.change_protection(vma, vma.start, vma.end, prot)
-    if not result and reached != pages[1]:
+    if not result and reached != end >> PAGE_SHIFT:
         result = -ENOMEM
     kvm.mmap_lock.write_unlock()
     return result
@@ -308,17 +290,26 @@ def first_populated(kvm: Kvm, start: int, end: int) -> int | None:
 
 
 def do_mbind(kvm: Kvm, hva: int, length: int, policy: int) -> Steps[int]:
-    """Mirror of do_mbind() without MPOL_MF_MOVE, mm/mempolicy.c."""
-    pages = page_range(hva, length)
-    if pages is None:
+    """Mirror of do_mbind() without MPOL_MF_MOVE, mm/mempolicy.c.
+
+    Only the default policy may be set across holes.
+    """
+    end = (hva + page_align(length)) & U64
+    if hva & PAGE_MASK or end < hva:
         return -EINVAL
+    if end == hva:
+        return 0
     yield MBIND_LOCK
     kvm.mmap_lock.write_lock()
-    vmas = kvm.split_vmas(*pages)
-    for vma in vmas:
-        vma.policy = policy
+    first, last = hva >> PAGE_SHIFT, end >> PAGE_SHIFT
+    mapped = sum(stop - start for _, start, stop in kvm.vmas_in(first, last))
+    result = -EFAULT
+    if mapped and (policy == 0 or mapped == last - first):
+        result = 0
+        for vma in kvm.split_vmas(first, last):
+            vma.policy = policy
     kvm.mmap_lock.write_unlock()
-    return 0 if vmas else -EFAULT
+    return result
 
 
 def do_fork(kvm: Kvm) -> Steps[int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reference.primitives import Steps, WantRead, WantWrite
 from reference.state import GfnRange, MemorySlot
-from reference.uapi import KVM_MEM_LOG_DIRTY_PAGES
+from reference.uapi import KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -81,8 +81,10 @@ def kvm_mmu_slot_apply_flags(kvm: Kvm, old: MemorySlot, new: MemorySlot) -> Step
 
     Turning logging on write-protects the slot and then flushes, after mmu_lock is dropped and
     always: somebody else may have write-protected without having flushed yet.  With only 4K
-    pages there is nothing to recover when logging is turned off.
+    pages there is nothing to recover when logging is turned off.  x86 leaves read-only slots alone.
     """
+    if kvm.x86 and new.flags & KVM_MEM_READONLY:
+        return
     log_dirty = new.flags & KVM_MEM_LOG_DIRTY_PAGES
     if log_dirty == old.flags & KVM_MEM_LOG_DIRTY_PAGES or not log_dirty:
         return

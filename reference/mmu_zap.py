@@ -162,8 +162,13 @@ def kvm_tdp_mmu_invalidate_roots(kvm: Kvm) -> None:
 
 
 def kvm_zap_obsolete_pages(kvm: Kvm) -> None:
-    """Mirror of kvm_zap_obsolete_pages(), arch/x86/kvm/mmu/mmu.c: shadow pages only."""
-    kvm.drop_invalid_roots("shadow")
+    """Mirror of kvm_zap_obsolete_pages(), arch/x86/kvm/mmu/mmu.c: shadow pages only.
+
+    Their tables are freed, and a flush of all vCPUs comes first, for the kick: nobody may still
+    walk them.  A root that was ever loaded has tables, at least those of the guest's code.
+    """
+    if kvm.drop_invalid_roots("shadow"):
+        kvm.kvm_flush_remote_tlbs()
 
 
 def kvm_tdp_mmu_zap_invalidated_roots(kvm: Kvm) -> None:
@@ -171,12 +176,17 @@ def kvm_tdp_mmu_zap_invalidated_roots(kvm: Kvm) -> None:
     kvm.drop_invalid_roots("tdp")
 
 
-def drop_invalid_roots(kvm: Kvm, kind: str) -> None:
-    """Zap the leaves of invalid roots of one kind, and forget the roots (tdp_mmu.c, mmu.c)."""
-    for root in [r for r in kvm.roots if r.invalid and r.kind == kind]:
+def drop_invalid_roots(kvm: Kvm, kind: str) -> bool:
+    """Zap the leaves of invalid roots of one kind, and forget the roots (tdp_mmu.c, mmu.c).
+
+    Returns whether there was one.
+    """
+    invalid = [r for r in kvm.roots if r.invalid and r.kind == kind]
+    for root in invalid:
         kvm.pages_4k -= len(root.sptes)
         root.sptes.clear()
         kvm.roots.remove(root)
+    return bool(invalid)
 
 
 def kvm_flush_shadow_all(kvm: Kvm) -> Steps[None]:
@@ -192,10 +202,29 @@ def kvm_flush_shadow_all(kvm: Kvm) -> Steps[None]:
 
 
 def kvm_mmu_free_obsolete_roots(kvm: Kvm, vcpu: Vcpu) -> None:
-    """Mirror of kvm_mmu_free_obsolete_roots(), arch/x86/kvm/mmu/mmu.c."""
-    for key in [k for k, root in vcpu.roots.items() if root.invalid]:
-        del vcpu.roots[key]
+    """Mirror of kvm_mmu_free_obsolete_roots(), arch/x86/kvm/mmu/mmu.c.
+
+    The last user of a shadow root frees it, which flushes all vCPUs for the kick; the roots of
+    the guest and those of its guest are freed one after the other.
+    """
+    for l2 in (False, True):
+        freed = False
+        for key in [k for k, root in vcpu.roots.items() if root.invalid and root.l2 == l2]:
+            root = vcpu.roots.pop(key)
+            held = any(root in other.roots.values() for other in kvm.vcpus)
+            freed |= root.kind == "shadow" and not held
+        if freed:
+            kvm.kvm_flush_remote_tlbs()
     vcpu.tlb.clear()  # nothing runs before the next root is loaded, and that flushes
+
+
+def kvm_mmu_reload(kvm: Kvm, vcpu: Vcpu, as_id: int, l2: bool) -> None:
+    """Mirror of kvm_mmu_reload(), arch/x86/kvm/mmu.h: make sure that there is a valid root."""
+    if vcpu.requests & KVM_REQ_MMU_FREE_OBSOLETE_ROOTS:
+        vcpu.requests &= ~KVM_REQ_MMU_FREE_OBSOLETE_ROOTS
+        kvm.kvm_mmu_free_obsolete_roots(vcpu)
+    if (as_id, l2) not in vcpu.roots:
+        kvm.kvm_mmu_load(vcpu, as_id, l2)
 
 
 def root_kind(kvm: Kvm, l2: bool) -> str:

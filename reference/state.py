@@ -37,6 +37,7 @@ IN_GUEST_MODE = 1
 # vcpu->requests
 KVM_REQ_TLB_FLUSH = 1
 KVM_REQ_MMU_FREE_OBSOLETE_ROOTS = 2
+KVM_REQ_TLB_FLUSH_GUEST = 4
 
 
 class MemorySlot:

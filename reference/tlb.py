@@ -8,6 +8,7 @@ from reference.state import (
     IN_GUEST_MODE,
     KVM_REQ_MMU_FREE_OBSOLETE_ROOTS,
     KVM_REQ_TLB_FLUSH,
+    KVM_REQ_TLB_FLUSH_GUEST,
     OUTSIDE_GUEST_MODE,
     Vcpu,
 )
@@ -52,7 +53,8 @@ def kvm_service_local_tlb_flush_requests(kvm: Kvm, vcpu: Vcpu) -> None:
     """Mirror of the request handling in vcpu_enter_guest(), arch/x86/kvm/x86.c."""
     if vcpu.requests & KVM_REQ_MMU_FREE_OBSOLETE_ROOTS:
         kvm.kvm_mmu_free_obsolete_roots(vcpu)
-    if vcpu.requests & KVM_REQ_TLB_FLUSH:
-        kvm.tlb_flush += 1
-        vcpu.tlb.clear()
+    for request in (KVM_REQ_TLB_FLUSH, KVM_REQ_TLB_FLUSH_GUEST):
+        if vcpu.requests & request:
+            kvm.tlb_flush += 1
+            vcpu.tlb.clear()
     vcpu.requests = 0

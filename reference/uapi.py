@@ -17,6 +17,7 @@ EIO: Final = 5
 EBADF: Final = 9
 EAGAIN: Final = 11
 ENOMEM: Final = 12
+EACCES: Final = 13
 EFAULT: Final = 14
 EBUSY: Final = 16
 EEXIST: Final = 17
@@ -25,6 +26,7 @@ EINVAL: Final = 22
 EMFILE: Final = 24
 ENOTTY: Final = 25
 EFBIG: Final = 27
+EOVERFLOW: Final = 75
 EOPNOTSUPP: Final = 95
 EHWPOISON: Final = 133
 
@@ -57,6 +59,9 @@ FALLOC_FL_SUPPORTED_MASK: Final = 0xFB  # all but NO_HIDE_STALE, include/linux/f
 PROT_READ: Final = 1
 PROT_WRITE: Final = 2
 PROT_EXEC: Final = 4
+PROT_ALL: Final = PROT_READ | PROT_WRITE | PROT_EXEC
+PROT_GROWS: Final = 0x3000000  # PROT_GROWSDOWN and PROT_GROWSUP
+PROT_VALID: Final = 0xF  # with PROT_SEM: arch_validate_prot(), include/linux/mman.h
 
 PTE_PREFETCH_NUM: Final = 8
 MAX_GFN_X86: Final = (1 << 40) - 1  # 52-bit physical addresses

@@ -48,10 +48,8 @@ def vcpu_enter_guest(kvm: Kvm, vcpu: Vcpu, as_id: int, l2: bool) -> Steps[None]:
     """
     while True:
         yield "vcpu_enter_guest.requests"
-        if vcpu.requests:
-            kvm.kvm_service_local_tlb_flush_requests(vcpu)
-        if (as_id, l2) not in vcpu.roots:
-            kvm.kvm_mmu_load(vcpu, as_id, l2)
+        kvm.kvm_service_local_tlb_flush_requests(vcpu)
+        kvm.kvm_mmu_reload(vcpu, as_id, l2)
         yield "vcpu_enter_guest.mode"
         vcpu.mode = IN_GUEST_MODE
         if not kvm.kvm_vcpu_exit_request(vcpu):
@@ -129,6 +127,7 @@ def kvm_mmu_page_fault(
     if not kvm.x86:
         return (yield from kvm.kvm_handle_guest_abort(vcpu, gfn, write, l2))
     result = yield from kvm.kvm_mmu_do_page_fault(vcpu, gfn, write, as_id, l2, False)
+    kvm.pf_fixed += result == RET_PF_FIXED  # those that KVM_PRE_FAULT_MEMORY makes are not counted
     return RET_PF_RETRY if result == -EAGAIN else result
 
 
@@ -167,9 +166,14 @@ def run_guest_access(
     return 0
 
 
-def guest_flush(kvm: Kvm, vcpu: Vcpu) -> int:
-    """The guest flushes its own TLB (hardware)."""
+def guest_flush(kvm: Kvm, vcpu: Vcpu) -> Steps[int]:
+    """The guest flushes its own TLB: hardware, or with shadow paging kvm_set_cr3(),
+    arch/x86/kvm/regs.c, whose flush is counted."""
+    if vcpu.mode == OUTSIDE_GUEST_MODE or (0, False) not in vcpu.roots:
+        kvm.vcpu_exit(vcpu)
+        yield from kvm.vcpu_enter_guest(vcpu, 0, False)
     vcpu.tlb.clear()
+    kvm.tlb_flush += kvm.features["shadow"]
     return 0
 
 
@@ -210,10 +214,7 @@ def kvm_tdp_map_page(kvm: Kvm, vcpu: Vcpu, gfn: int) -> Steps[int]:
     while True:
         if kvm.dead:
             return -EIO
-        if vcpu.requests:
-            kvm.kvm_service_local_tlb_flush_requests(vcpu)
-        if (0, False) not in vcpu.roots:
-            kvm.kvm_mmu_load(vcpu, 0, False)
+        kvm.kvm_mmu_reload(vcpu, 0, False)
         result = yield from kvm.kvm_mmu_do_page_fault(vcpu, gfn, False, 0, False, True)
         if result in (RET_PF_FIXED, RET_PF_SPURIOUS):
             return 0
