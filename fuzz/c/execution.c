@@ -774,8 +774,11 @@ static void kvm_init(struct kvm *kvm, const struct program *program)
 	kvm->mmu_invalidate_range_start = INVALID_GPA;
 	kvm->mmu_invalidate_range_end = INVALID_GPA;
 	kvm->nr_vcpus = program->nr_vcpus;
-	for (int i = 0; i < kvm->nr_vcpus; i++)
+	for (int i = 0; i < kvm->nr_vcpus; i++) {
 		kvm->vcpus[i].id = i;
+		if (kvm->x86) /* kvm_vcpu_reset(), arch/x86/kvm/x86.c */
+			kvm->vcpus[i].requests = KVM_REQ_TLB_FLUSH_GUEST;
+	}
 	kvm->gpc_lock = LOCK_INIT("gpc_lock", RANK_GPC_LIST);
 	kvm->mmap_lock = LOCK_INIT("mmap_lock", RANK_MMAP);
 	kvm->frames_max = program->frames_max;

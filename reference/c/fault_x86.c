@@ -54,25 +54,25 @@ result_t kvm_mmu_do_page_fault(struct kvm *kvm, struct kvm_vcpu *vcpu, s64 gfn, 
  * fast_page_fault(), arch/x86/kvm/mmu/mmu.c.  Restores write permission on a present leaf, without
  * any lock; never brings a new pfn.
  */
-static bool fast_page_fault(struct kvm *kvm, struct kvm_page_fault *fault)
+static result_t fast_page_fault(struct kvm *kvm, struct kvm_page_fault *fault)
 {
 	struct root *root = fault_root(fault);
 	struct spte *spte;
 
 	if (!root || root->invalid || !fault->write)
-		return false;
+		return RET_PF_CONTINUE;
 	spte = map_get(&root->sptes, fault->gfn);
 	if (!spte)
-		return false;
+		return RET_PF_CONTINUE;
 
-	if (!spte->writable) {
-		if (!spte->host_writable)
-			return false;
-		spte->writable = true;
-		if (fault->slot)
-			mark_page_dirty_in_slot(kvm, fault->slot, fault->gfn);
-	}
-	return true;
+	if (spte->writable)
+		return RET_PF_SPURIOUS;
+	if (!spte->host_writable)
+		return RET_PF_CONTINUE;
+	spte->writable = true;
+	if (fault->slot)
+		mark_page_dirty_in_slot(kvm, fault->slot, fault->gfn);
+	return RET_PF_FIXED;
 }
 
 static bool mmu_invalidate_retry_gfn_unsafe(struct kvm *kvm, struct kvm_page_fault *fault);
@@ -213,8 +213,9 @@ static result_t kvm_tdp_mmu_page_fault(struct kvm *kvm, struct kvm_page_fault *f
 	result_t r;
 
 	STEP("fast_page_fault.walk");
-	if (fast_page_fault(kvm, fault))
-		return RET_PF_FIXED;
+	r = fast_page_fault(kvm, fault);
+	if (r != RET_PF_CONTINUE)
+		return r;
 
 	r = kvm_mmu_faultin_pfn(kvm, fault);
 	if (r != RET_PF_CONTINUE)
@@ -252,7 +253,6 @@ static result_t kvm_tdp_mmu_map(struct kvm *kvm, struct kvm_page_fault *fault)
 
 	make_spte(kvm, root, fault->slot, fault->gfn, fault->frame, fault->generation,
 		  fault->map_writable, fault);
-	kvm->pf_fixed++;
 	return RET_PF_FIXED;
 }
 
@@ -292,8 +292,9 @@ static result_t direct_page_fault(struct kvm *kvm, struct kvm_page_fault *fault)
 	result_t r;
 
 	STEP("fast_page_fault.walk");
-	if (fast_page_fault(kvm, fault))
-		return RET_PF_FIXED;
+	r = fast_page_fault(kvm, fault);
+	if (r != RET_PF_CONTINUE)
+		return r;
 
 	r = kvm_mmu_faultin_pfn(kvm, fault);
 	if (r != RET_PF_CONTINUE)
@@ -321,8 +322,8 @@ static result_t direct_map(struct kvm *kvm, struct kvm_page_fault *fault)
 {
 	result_t ret = mmu_set_spte(kvm, fault);
 
-	if (ret != RET_PF_SPURIOUS)
-		kvm->pf_fixed++;
+	if (ret == RET_PF_SPURIOUS)
+		return ret;
 
 	STEP("direct_pte_prefetch.walk");
 	direct_pte_prefetch(kvm, fault);
@@ -438,8 +439,8 @@ static result_t FNAME_page_fault(struct kvm *kvm, struct kvm_page_fault *fault)
 		goto out_unlock;
 
 	r = mmu_set_spte(kvm, fault);
-	if (r != RET_PF_SPURIOUS)
-		kvm->pf_fixed++;
+	if (r == RET_PF_SPURIOUS)
+		goto out_unlock;
 
 	STEP("FNAME_pte_prefetch.walk");
 	FNAME_pte_prefetch(kvm, fault);
@@ -451,8 +452,8 @@ out_unlock:
 }
 
 /*
- * FNAME(pte_prefetch)(), arch/x86/kvm/mmu/paging_tmpl.h: one by one, and only where the guest's own
- * PTE says accessed.
+ * FNAME(pte_prefetch)(), arch/x86/kvm/mmu/paging_tmpl.h: one by one, up to the first that the
+ * guest's own PTE does not call accessed.
  */
 static void FNAME_pte_prefetch(struct kvm *kvm, struct kvm_page_fault *fault)
 {
@@ -463,9 +464,10 @@ static void FNAME_pte_prefetch(struct kvm *kvm, struct kvm_page_fault *fault)
 		return;
 
 	for (s64 gfn = first; gfn < first + PTE_PREFETCH_NUM; gfn++) {
-		if (map_has(&root->sptes, gfn) || !map_has(&kvm->gpte_accessed, gfn))
+		if (map_has(&root->sptes, gfn))
 			continue;
-		if (!kvm_mmu_prefetch_sptes(kvm, fault, root, gfn, 1))
+		if (!map_has(&kvm->gpte_accessed, gfn) ||
+		    !kvm_mmu_prefetch_sptes(kvm, fault, root, gfn, 1))
 			return;
 	}
 }

@@ -527,7 +527,7 @@ s64 kvm_gmem_fallocate(struct kvm *kvm, s64 fd, u64 mode, u64 offset, u64 length
 	struct gmem_file *file = map_get(&kvm->fds, fd);
 	s64 start, end;
 
-	if (!file)
+	if (!file && fd != FD_FILE)
 		return -EBADF;
 
 	/* vfs_fallocate() */
@@ -537,6 +537,8 @@ s64 kvm_gmem_fallocate(struct kvm *kvm, s64 fd, u64 mode, u64 offset, u64 length
 		return -EOPNOTSUPP;
 	if (mode & FALLOC_FL_PUNCH_HOLE && !(mode & FALLOC_FL_KEEP_SIZE))
 		return -EOPNOTSUPP;
+	if (!file)
+		return -ENODEV;
 	if (length > LARGEST_FILE - offset)
 		return -EFBIG;
 

@@ -81,6 +81,7 @@ bool kvm_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 void kvm_arch_flush_shadow_memslot(struct kvm *kvm, struct kvm_memory_slot *slot);
 void kvm_flush_shadow_all(struct kvm *kvm);
 void kvm_mmu_free_obsolete_roots(struct kvm *kvm, struct kvm_vcpu *vcpu);
+void kvm_mmu_reload(struct kvm *kvm, struct kvm_vcpu *vcpu, int as_id, bool l2);
 struct root *kvm_mmu_load(struct kvm *kvm, struct kvm_vcpu *vcpu, int as_id, bool l2);
 
 /* mmu_age.c: accessed state of leaves, write protection for dirty logging */
@@ -134,6 +135,7 @@ struct vec zap_ptes(struct kvm *kvm, s64 start, s64 end); /* struct frame, refer
 void unmap_vmas(struct kvm *kvm, struct vec *vmas, s64 start, s64 end);
 void detach(struct kvm *kvm, struct vec *vmas);
 void drop_files(struct kvm *kvm, struct vec *vmas);
+u64 page_align(u64 length);
 s64 do_munmap(struct kvm *kvm, u64 hva, u64 length);
 s64 do_mmap(struct kvm *kvm, u64 hva, u64 length, s64 fd, u64 offset, u64 prot, bool shared);
 void insert_vma(struct kvm *kvm, struct vma *vma);
@@ -186,7 +188,7 @@ enum advice { /* in the order of ADVICE, fuzz/vocabulary.py */
 	MADV_POPULATE_WRITE,
 };
 result_t do_madvise(struct kvm *kvm, u64 hva, u64 length, enum advice advice);
-void drop_entries(struct kvm *kvm, s64 start, s64 end);
+s64 populate(struct kvm *kvm, s64 start, s64 end);
 void zap_vma_range(struct kvm *kvm, s64 start, s64 end, bool blockable);
 s64 do_mlock(struct kvm *kvm, u64 hva, u64 length);
 s64 do_msync(struct kvm *kvm, u64 hva, u64 length);

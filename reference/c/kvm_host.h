@@ -129,7 +129,10 @@ struct tlb_entry {
 };
 
 enum { OUTSIDE_GUEST_MODE, IN_GUEST_MODE };
-enum { KVM_REQ_TLB_FLUSH = 1, KVM_REQ_MMU_FREE_OBSOLETE_ROOTS = 2 };
+#define FD_NONE (-1) /* of the program language: anonymous memory */
+#define FD_FILE (-3) /* and an open file that is no guest_memfd */
+
+enum { KVM_REQ_TLB_FLUSH = 1, KVM_REQ_MMU_FREE_OBSOLETE_ROOTS = 2, KVM_REQ_TLB_FLUSH_GUEST = 4 };
 
 /* Keys of the two maps of a vCPU. */
 #define ROOT_KEY(as_id, l2) ((s64)(as_id) << 1 | (l2))

@@ -1221,5 +1221,9 @@ void kvm_service_local_tlb_flush_requests(struct kvm *kvm, struct kvm_vcpu *vcpu
 		kvm->tlb_flush++;
 		map_clear(&vcpu->tlb);
 	}
+	if (vcpu->requests & KVM_REQ_TLB_FLUSH_GUEST) {
+		kvm->tlb_flush++;
+		map_clear(&vcpu->tlb);
+	}
 	vcpu->requests = 0;
 }

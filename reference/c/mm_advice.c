@@ -23,18 +23,19 @@ static s64 covered(const struct vec *parts)
 
 static s64 madvise_vma(struct kvm *kvm, struct vma *vma, s64 start, s64 end, enum advice advice);
 static s64 madvise_inject_error(struct kvm *kvm, s64 start, s64 end, enum advice advice);
-static s64 populate(struct kvm *kvm, s64 start, s64 end);
 
 /* do_madvise(), mm/madvise.c: VMA by VMA; a hole makes it ENOMEM at the end. */
 result_t do_madvise(struct kvm *kvm, u64 hva, u64 length, enum advice advice)
 {
 	u32 nr_holes = 0; /* the first parts, to be punched */
-	s64 result = 0;
-	s64 start, end;
+	u64 size = page_align(length), last = hva + size;
+	s64 start = hva >> PAGE_SHIFT, end = last >> PAGE_SHIFT, result = 0;
 	struct vec parts;
 
-	if (!page_range(hva, length, &start, &end))
+	if (hva & PAGE_MASK || (length && !size) || last < hva)
 		return -EINVAL;
+	if (!length)
+		return 0;
 	if (advice == MADV_HWPOISON || advice == MADV_SOFT_OFFLINE)
 		return madvise_inject_error(kvm, start, end, advice);
 	if (advice == MADV_POPULATE_WRITE)
@@ -80,6 +81,21 @@ static bool any_pte_in(const struct kvm *kvm, s64 start, s64 end)
 	for (u32 i = 0; i < ptes->n; i++)
 		if (start <= ptes->entries[i].key && ptes->entries[i].key < end)
 			return true;
+	return false;
+}
+
+/* Whether anything but guards stands in place of PTEs of [start, end). */
+static bool any_entry_in(const struct kvm *kvm, s64 start, s64 end)
+{
+	const struct map *entries = &kvm->mm.entries;
+
+	for (u32 i = 0; i < entries->n; i++) {
+		const struct entry *entry = entries->entries[i].value;
+
+		if (start <= entries->entries[i].key && entries->entries[i].key < end &&
+		    entry->kind != ENTRY_GUARD)
+			return true;
+	}
 	return false;
 }
 
@@ -133,10 +149,9 @@ static s64 madvise_vma(struct kvm *kvm, struct vma *vma, s64 start, s64 end, enu
 	case MADV_GUARD_INSTALL:
 		if (vma->locked)
 			return -EINVAL;
-		if (any_pte_in(kvm, start, end))
+		/* Any entry but a guard is zapped, present or not. */
+		if (any_pte_in(kvm, start, end) || any_entry_in(kvm, start, end))
 			zap_vma_range(kvm, start, end, true);
-		else
-			drop_entries(kvm, start, end);
 		guard_install(kvm, start, end);
 		return 0;
 	case MADV_GUARD_REMOVE:
@@ -150,15 +165,6 @@ static s64 madvise_vma(struct kvm *kvm, struct vma *vma, s64 start, s64 end, enu
 	default:
 		return 0;
 	}
-}
-
-/* Free swap entries of a range that holds no present page (free_swap_and_cache(), mm). */
-void drop_entries(struct kvm *kvm, s64 start, s64 end)
-{
-	struct vec frames = zap_ptes(kvm, start, end);
-
-	for (u32 i = 0; i < frames.n; i++)
-		put_page(kvm, frames.items[i]);
 }
 
 /* zap_vma_range_batched() (zap_page_range_single), mm/memory.c: a CLEAR. */
@@ -197,63 +203,90 @@ static s64 madvise_inject_error(struct kvm *kvm, s64 start, s64 end, enum advice
 	return 0;
 }
 
-/* faultin_page_range(), mm/gup.c: write-fault every page; fires no notifier. */
-static s64 populate(struct kvm *kvm, s64 start, s64 end)
+/*
+ * faultin_page_range(), mm/gup.c, and madvise_populate(), mm/madvise.c: write-fault every page;
+ * fires no notifier.
+ */
+s64 populate(struct kvm *kvm, s64 start, s64 end)
 {
 	for (s64 page = start; page < end; page++) {
-		struct frame *frame = get_user_pages(kvm, page, true);
+		const struct vma *vma = find_vma(kvm, page);
+		struct frame *frame;
 
+		if (!vma)
+			return -ENOMEM;
+		if (!vma_may_write(vma))
+			return -EINVAL;
+		frame = get_user_pages(kvm, page, true);
 		if (IS_ERR(frame))
-			return find_vma(kvm, page) ? -EFAULT : -ENOMEM;
+			return PTR_ERR(frame);
 		put_page(kvm, frame);
 	}
 	return 0;
 }
 
-/* do_mlock(), mm/mlock.c: mark the VMAs, then fault their pages in. */
+/*
+ * do_mlock(), mm/mlock.c: mark the VMAs up to a hole, then fault all pages in.  A page that cannot
+ * be had is ENOMEM, as POSIX wants.
+ */
 s64 do_mlock(struct kvm *kvm, u64 hva, u64 length)
 {
-	s64 start, end, npages = 0;
-	struct vec vmas;
+	u64 first = hva & ~(u64)PAGE_MASK, last = first + page_align(length + (hva & PAGE_MASK));
+	s64 end = last >> PAGE_SHIFT, reached = first >> PAGE_SHIFT;
+	struct vec vmas, locked = { 0 };
 
-	if (!page_range(hva, length, &start, &end))
+	if (last < first)
 		return -EINVAL;
+	if (last == first)
+		return 0;
 	write_lock(&kvm->mmap_lock, "do_mlock.mmap_lock");
-	vmas = split_vmas(kvm, start, end);
+	vmas = split_vmas(kvm, reached, end);
 	for (u32 i = 0; i < vmas.n; i++) {
 		struct vma *vma = vmas.items[i];
 
+		if (vma->start != reached)
+			break;
 		vma->locked = true;
-		npages += vma->end - vma->start;
+		vec_push(&locked, vma);
+		reached = vma->end;
 	}
 	write_unlock(&kvm->mmap_lock);
-	if (npages != end - start)
+	if (reached != end)
 		return -ENOMEM;
-	for (u32 i = 0; i < vmas.n; i++) {
-		const struct vma *vma = vmas.items[i];
-		s64 last = vma->end; /* as it was when this VMA's turn came */
+	for (u32 i = 0; i < locked.n; i++) {
+		const struct vma *vma = locked.items[i];
+		s64 stop = vma->end; /* as it was when this VMA's turn came */
 
-		for (s64 page = vma->start; page < last; page++) {
-			struct frame *frame = get_user_pages(kvm, page, vma_may_write(vma));
+		for (s64 page = vma->start; page < stop; page++) {
+			struct frame *frame = get_user_pages(kvm, page,
+							     vma_may_write(vma) && !vma->shared);
 
 			if (IS_ERR(frame))
-				break;
+				return -ENOMEM;
 			put_page(kvm, frame);
 		}
 	}
 	return 0;
 }
 
-/* msync(2), mm/msync.c: nothing to write back, no notifier. */
+/*
+ * msync(2) with MS_SYNC, mm/msync.c: no notifier.  guest_memfd files have no fsync operation, which
+ * ends the call at the first of them.
+ */
 s64 do_msync(struct kvm *kvm, u64 hva, u64 length)
 {
+	u64 last = hva + page_align(length);
 	struct vec parts;
-	s64 start, end;
 
-	if (!page_range(hva, length, &start, &end))
+	if (hva & PAGE_MASK)
 		return -EINVAL;
-	parts = vmas_in(kvm, start, end);
-	return covered(&parts) == end - start ? 0 : -ENOMEM;
+	if (last < hva)
+		return -ENOMEM;
+	parts = vmas_in(kvm, hva >> PAGE_SHIFT, last >> PAGE_SHIFT);
+	for (u32 i = 0; i < parts.n; i++)
+		if (((struct vma_part *)parts.items[i])->vma->file)
+			return -EINVAL;
+	return covered(&parts) == (s64)((last - hva) >> PAGE_SHIFT) ? 0 : -ENOMEM;
 }
 
 /* The notifier pair and the PTE changes that the three callers below share (mm/mprotect.c). */

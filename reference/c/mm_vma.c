@@ -11,9 +11,6 @@
 /* Assumption: the modelled process may map this many pages (RLIMIT_AS); more is ENOMEM. */
 #define MAPPED_PAGES_MAX 4096
 
-#define FD_NONE (-1) /* of the program language: anonymous memory */
-#define FD_FILE (-3) /* and an open file that is no guest_memfd */
-
 static void move_page_tables(struct kvm *kvm, struct vma *vma, s64 new_start, s64 npages);
 
 /* A copy of a VMA that covers only [start, end); the caller accounts for the file. */
@@ -48,7 +45,13 @@ static bool may_expand_vm(struct kvm *kvm, s64 npages)
 	return npages <= MAPPED_PAGES_MAX;
 }
 
-/* Pages [start, end) of a byte range; false where every call here says EINVAL. */
+/* PAGE_ALIGN(), include/linux/mm.h: rounded up to pages; the largest ones become 0. */
+u64 page_align(u64 length)
+{
+	return (length + PAGE_MASK) & ~(u64)PAGE_MASK;
+}
+
+/* Pages [start, end) of a byte range; false where munmap() and its kin say EINVAL. */
 bool page_range(u64 hva, u64 length, s64 *start, s64 *end)
 {
 	if (hva & PAGE_MASK || !length || (s128)hva + length > TASK_SIZE)
@@ -209,56 +212,83 @@ void drop_files(struct kvm *kvm, struct vec *vmas)
 	}
 }
 
-/* do_vmi_munmap(), mm/vma.c: the lock is a read lock while PTEs go. */
-s64 do_munmap(struct kvm *kvm, u64 hva, u64 length)
+/*
+ * do_vmi_munmap() with unlock, mm/vma.c: enters with mmap_lock held for writing, and leaves without
+ * it.
+ */
+static void do_vmi_munmap(struct kvm *kvm, s64 start, s64 end)
 {
-	struct vec vmas;
-	s64 start, end;
+	struct vec vmas = split_vmas(kvm, start, end);
 
-	if (!page_range(hva, length, &start, &end))
-		return -EINVAL;
-
-	write_lock(&kvm->mmap_lock, "do_munmap.mmap_lock");
-	vmas = split_vmas(kvm, start, end);
 	if (!vmas.n) {
 		write_unlock(&kvm->mmap_lock);
-		return 0;
+		return;
 	}
 	detach(kvm, &vmas);
 	downgrade_write(&kvm->mmap_lock);
 	unmap_vmas(kvm, &vmas, start, end);
 	read_unlock(&kvm->mmap_lock);
 	drop_files(kvm, &vmas);
+}
+
+/* __vm_munmap(), mm/vma.c: the lock is a read lock while PTEs go. */
+s64 do_munmap(struct kvm *kvm, u64 hva, u64 length)
+{
+	s64 start, end;
+
+	if (!page_range(hva, length, &start, &end))
+		return -EINVAL;
+
+	write_lock(&kvm->mmap_lock, "do_munmap.mmap_lock");
+	do_vmi_munmap(kvm, start, end);
 	return 0;
 }
 
+/* The checks of do_mmap(), mm/mmap.c, that look at no VMA, in its order: 0 or an errno. */
+static s64 mmap_range_error(u64 hva, u64 length, s64 fd, u64 offset, u64 prot)
+{
+	u64 size = page_align(length);
+
+	if (!length)
+		return -EINVAL;
+	if (!size || size > TASK_SIZE || hva > TASK_SIZE - size)
+		return -ENOMEM;
+	if (hva & PAGE_MASK)
+		return -EINVAL;
+	if (fd == FD_NONE)
+		return 0;
+	if (fd != FD_FILE && offset > LARGEST_FILE - size)
+		return -EOVERFLOW;
+	if (prot & PROT_EXEC)
+		return -EPERM; /* mounted noexec */
+	return fd == FD_FILE ? -ENODEV : 0;
+}
+
 /*
- * do_mmap() with MAP_FIXED, mm/mmap.c, and kvm_gmem_mmap(), virt/kvm/guest_memfd.c.  Assumption: a
- * refused guest_memfd mapping leaves what was there before.
+ * do_mmap() with MAP_FIXED, mm/mmap.c, __mmap_region(), mm/vma.c, and kvm_gmem_mmap(),
+ * virt/kvm/guest_memfd.c.  The file is asked last: when it refuses, what was mapped there before is
+ * gone.
  */
 s64 do_mmap(struct kvm *kvm, u64 hva, u64 length, s64 fd, u64 offset, u64 prot, bool shared)
 {
-	struct gmem_file *file = NULL;
+	struct gmem_file *file = map_get(&kvm->fds, fd);
+	s64 start, end, result;
 	struct vec old;
 	struct vma *vma;
-	s64 start, end;
 
-	if (!page_range(hva, length, &start, &end) || offset & PAGE_MASK)
+	if (offset & PAGE_MASK)
 		return -EINVAL;
+	if (fd != FD_NONE && fd != FD_FILE && !file)
+		return -EBADF;
+	result = mmap_range_error(hva, length, fd, offset, prot);
+	if (result)
+		return result;
+	start = hva >> PAGE_SHIFT;
+	end = (hva + page_align(length)) >> PAGE_SHIFT;
 	if (!may_expand_vm(kvm, end - start))
 		return -ENOMEM;
-	if (fd != FD_NONE) {
-		file = map_get(&kvm->fds, fd);
-		if (!file)
-			return fd == FD_FILE ? -ENODEV : -EBADF;
-		if (prot & PROT_EXEC)
-			return -EPERM; /* mounted noexec */
-		if (!gmem_supports_mmap(file->inode))
-			return -ENODEV;
-		if (!shared)
-			return -EINVAL;
+	if (file)
 		file->refs++;
-	}
 
 	write_lock(&kvm->mmap_lock, "do_mmap.mmap_lock");
 	old = split_vmas(kvm, start, end);
@@ -271,12 +301,17 @@ s64 do_mmap(struct kvm *kvm, u64 hva, u64 length, s64 fd, u64 offset, u64 prot, 
 	vma->end = end;
 	vma->file = file;
 	vma->pgoff = offset >> PAGE_SHIFT;
-	vma->prot = prot;
+	vma->prot = prot & PROT_ALL;
 	vma->shared = shared && file;
-	insert_vma(kvm, vma);
+	if (file && !(gmem_supports_mmap(file->inode) && shared)) {
+		result = gmem_supports_mmap(file->inode) ? -EINVAL : -ENODEV;
+		vec_push(&old, vma); /* its reference goes, too */
+	} else {
+		insert_vma(kvm, vma);
+	}
 	write_unlock(&kvm->mmap_lock);
 	drop_files(kvm, &old);
-	return 0;
+	return result;
 }
 
 /* vma_link(), mm/vma.c: put a VMA into its place. */
@@ -289,56 +324,139 @@ void insert_vma(struct kvm *kvm, struct vma *vma)
 	vec_insert(&kvm->mm.vmas, at, vma);
 }
 
-/* mremap(2), mm/mremap.c: shrink in place (to is 0), or move to a fixed place. */
-s64 do_mremap(struct kvm *kvm, u64 hva, u64 length, u64 new_length, u64 to)
+/* check_prep_vma(), mm/mremap.c, where something is mapped anew: 0 or an errno; in pages. */
+static s64 check_prep_vma(struct kvm *kvm, s64 start, s64 old, s64 new)
 {
-	s64 start, end, new_start, new_end, kept;
-	struct vec gone = { 0 }, tail, moved;
-	const struct vma *vma;
+	const struct vma *vma = find_vma(kvm, start);
+
+	if (!vma)
+		return -EFAULT;
+	if (!old)
+		return -EINVAL;
+	return min_s64(old, new) > vma->end - start ? -EFAULT : 0;
+}
+
+/* expand_vma() without MREMAP_MAYMOVE, mm/mremap.c: 0 or an errno. */
+static s64 expand_vma(struct kvm *kvm, struct vma *vma, s64 end, s64 delta)
+{
+	if (vma->end != end || vmas_in(kvm, end, end + delta).n ||
+	    end + delta > TASK_SIZE >> PAGE_SHIFT)
+		return -ENOMEM;
+	vma->end += delta;
+	return 0;
+}
+
+/*
+ * mremap_at(), mm/mremap.c: the VMA keeps its place; in pages.  Enters with mmap_lock held for
+ * writing, and leaves without it.
+ */
+static s64 mremap_at(struct kvm *kvm, s64 start, s64 old, s64 new)
+{
+	struct vma *vma = find_vma(kvm, start);
 	s64 result = 0;
 
-	if (!page_range(hva, length, &start, &end) || !new_length || to & PAGE_MASK)
-		return -EINVAL;
-	kept = ((s128)new_length + PAGE_MASK) >> PAGE_SHIFT;
-	if (!to) {
-		if (kept > end - start)
-			return -ENOMEM;
-		if (kept == end - start)
-			return 0;
-		return do_munmap(kvm, (u64)(start + kept) << PAGE_SHIFT,
-				 length - ((u64)kept << PAGE_SHIFT));
+	if (!vma) {
+		result = -EFAULT;
+	} else if (new < old) {
+		do_vmi_munmap(kvm, start + new, start + old);
+		return 0;
+	} else if (new > old) {
+		result = check_prep_vma(kvm, start, old, new);
+		if (!result)
+			result = expand_vma(kvm, vma, start + old, new - old);
 	}
-	if (!page_range(to, new_length, &new_start, &new_end))
+	write_unlock(&kvm->mmap_lock);
+	if (!result && new > old && vma->locked)
+		populate(kvm, start + old, start + new);
+	return result;
+}
+
+/*
+ * mremap_to() with MREMAP_FIXED, mm/mremap.c, for one VMA; in pages.  What is at the new place goes
+ * first, then what is too much at the old one.
+ */
+static void mremap_to(struct kvm *kvm, s64 start, s64 old, s64 new_start, s64 new)
+{
+	struct vec gone = split_vmas(kvm, new_start, new_start + new);
+	struct vec tail, moved;
+
+	if (gone.n) {
+		detach(kvm, &gone);
+		unmap_vmas(kvm, &gone, new_start, new_start + new);
+		drop_files(kvm, &gone);
+	}
+	if (new < old) {
+		tail = split_vmas(kvm, start + new, start + old);
+		detach(kvm, &tail);
+		unmap_vmas(kvm, &tail, start + new, start + old);
+		drop_files(kvm, &tail);
+		old = new;
+	}
+	moved = split_vmas(kvm, start, start + old);
+	move_page_tables(kvm, moved.items[0], new_start, new);
+}
+
+/*
+ * remap_move(), mm/mremap.c: all VMAs of a range, with the gaps between them.  Only the first must
+ * begin where the range does.  One after the other: each has its own unmap of the new place, so
+ * what lies in the gaps there stays.
+ */
+static s64 remap_move(struct kvm *kvm, s64 start, s64 npages, s64 new_start)
+{
+	s64 end = start + npages, at = start, last_end = -1;
+
+	for (;;) {
+		struct vec parts = vmas_in(kvm, at, end);
+		const struct vma_part *part;
+		s64 length;
+
+		if (!parts.n)
+			break;
+		part = parts.items[0];
+		if (last_end < 0 && part->start > start)
+			break;
+		if (last_end >= 0)
+			new_start += part->vma->start - last_end;
+		last_end = part->vma->end;
+		length = part->end - part->start;
+		mremap_to(kvm, part->start, length, new_start, length);
+		new_start += length;
+		at = part->end;
+	}
+	return last_end < 0 ? -EFAULT : 0;
+}
+
+/*
+ * do_mremap(), mm/mremap.c: in place (to is 0), or to a fixed place.  Assumption: the special case
+ * of no old length, which maps a file once more, is refused.
+ */
+s64 do_mremap(struct kvm *kvm, u64 hva, u64 length, u64 new_length, u64 to)
+{
+	u64 size = page_align(length), kept = page_align(new_length);
+	s64 start, old, new, result;
+
+	if (hva & PAGE_MASK || !kept || kept > TASK_SIZE)
 		return -EINVAL;
-	if (new_start < end && start < new_end) /* the places overlap */
+	if (to && (to > TASK_SIZE - kept || to & PAGE_MASK ||
+		   ((s128)to < (s128)hva + size && (s128)hva < (s128)to + kept)))
 		return -EINVAL;
-	if (!may_expand_vm(kvm, kept))
+	if (!may_expand_vm(kvm, kept >> PAGE_SHIFT))
 		return -ENOMEM;
 
 	write_lock(&kvm->mmap_lock, "mremap.mmap_lock");
-	vma = find_vma(kvm, start);
-	if (!vma || vma->end < end) {
-		result = -EFAULT;
-		goto out_unlock;
+	start = hva >> PAGE_SHIFT;
+	old = size >> PAGE_SHIFT;
+	new = kept >> PAGE_SHIFT;
+	if (!to)
+		return mremap_at(kvm, start, old, new);
+	if (old == new) {
+		result = remap_move(kvm, start, old, to >> PAGE_SHIFT);
+	} else {
+		result = check_prep_vma(kvm, start, old, new);
+		if (!result)
+			mremap_to(kvm, start, old, to >> PAGE_SHIFT, new);
 	}
-	gone = split_vmas(kvm, new_start, new_end);
-	if (gone.n) {
-		detach(kvm, &gone);
-		unmap_vmas(kvm, &gone, new_start, new_end);
-	}
-	if (kept < end - start) {
-		tail = split_vmas(kvm, start + kept, end);
-		detach(kvm, &tail);
-		unmap_vmas(kvm, &tail, start + kept, end);
-		for (u32 i = 0; i < tail.n; i++)
-			vec_push(&gone, tail.items[i]);
-		end = start + kept;
-	}
-	moved = split_vmas(kvm, start, end);
-	move_page_tables(kvm, moved.items[0], new_start, kept);
-out_unlock:
 	write_unlock(&kvm->mmap_lock);
-	drop_files(kvm, &gone);
 	return result;
 }
 
@@ -381,28 +499,38 @@ static void move_page_tables(struct kvm *kvm, struct vma *vma, s64 new_start, s6
 	kvm_mmu_notifier_invalidate_range_end(kvm, start, end);
 }
 
-/* do_mprotect_pkey(), mm/mprotect.c. */
+/*
+ * do_mprotect_pkey(), mm/mprotect.c.  Assumption: no VMA grows, so a single PROT_GROWS* bit is
+ * refused like one that does not exist.
+ */
 s64 do_mprotect(struct kvm *kvm, u64 hva, u64 length, u64 prot)
 {
-	s64 start, end, reached, result = 0;
+	u64 last = hva + page_align(length);
+	s64 end = last >> PAGE_SHIFT, reached = hva >> PAGE_SHIFT, result = 0;
 	struct vec vmas;
 
-	if (!page_range(hva, length, &start, &end))
+	if ((prot & PROT_GROWS) == PROT_GROWS || hva & PAGE_MASK)
 		return -EINVAL;
+	if (!length)
+		return 0;
+	if (last <= hva)
+		return -ENOMEM;
+	if (prot & ~(u64)PROT_VALID)
+		return -EINVAL;
+	prot &= PROT_ALL;
 
 	write_lock(&kvm->mmap_lock, "mprotect.mmap_lock");
-	vmas = split_vmas(kvm, start, end);
-	reached = start;
+	vmas = split_vmas(kvm, reached, end);
 	for (u32 i = 0; i < vmas.n; i++) {
 		struct vma *vma = vmas.items[i];
 
 		if (vma->start != reached)
 			break;
-		reached = vma->end;
 		if (vma->file && prot & PROT_EXEC) {
-			result = -EPERM;
+			result = -EACCES; /* VM_MAYEXEC went: mapped from a noexec mount */
 			break;
 		}
+		reached = vma->end;
 		if (vma->prot == prot)
 			continue;
 		vma->prot = prot;
@@ -465,21 +593,36 @@ s64 first_populated(struct kvm *kvm, s64 start, s64 end)
 	return max_s64(start, first << PUD_SHIFT);
 }
 
-/* do_mbind() without MPOL_MF_MOVE, mm/mempolicy.c. */
+/*
+ * do_mbind() without MPOL_MF_MOVE, mm/mempolicy.c.  Only the default policy may be set across
+ * holes.
+ */
 s64 do_mbind(struct kvm *kvm, u64 hva, u64 length, s64 policy)
 {
-	struct vec vmas;
-	s64 start, end;
+	u64 last = hva + page_align(length);
+	s64 start = hva >> PAGE_SHIFT, end = last >> PAGE_SHIFT, mapped = 0, result = -EFAULT;
+	struct vec parts, vmas;
 
-	if (!page_range(hva, length, &start, &end))
+	if (hva & PAGE_MASK || last < hva)
 		return -EINVAL;
+	if (last == hva)
+		return 0;
 
 	write_lock(&kvm->mmap_lock, "mbind.mmap_lock");
-	vmas = split_vmas(kvm, start, end);
-	for (u32 i = 0; i < vmas.n; i++)
-		((struct vma *)vmas.items[i])->policy = policy;
+	parts = vmas_in(kvm, start, end);
+	for (u32 i = 0; i < parts.n; i++) {
+		const struct vma_part *part = parts.items[i];
+
+		mapped += part->end - part->start;
+	}
+	if (mapped && (!policy || mapped == end - start)) {
+		result = 0;
+		vmas = split_vmas(kvm, start, end);
+		for (u32 i = 0; i < vmas.n; i++)
+			((struct vma *)vmas.items[i])->policy = policy;
+	}
 	write_unlock(&kvm->mmap_lock);
-	return vmas.n ? 0 : -EFAULT;
+	return result;
 }
 
 /*

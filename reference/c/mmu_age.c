@@ -108,7 +108,7 @@ static bool have_shadow_roots(struct kvm *kvm)
  *
  * Turning logging on write-protects the slot and then flushes, after mmu_lock is dropped and
  * always: somebody else may have write-protected without having flushed yet.  With only 4K pages
- * there is nothing to recover when logging is turned off.
+ * there is nothing to recover when logging is turned off.  x86 leaves read-only slots alone.
  */
 void kvm_mmu_slot_apply_flags(struct kvm *kvm, struct kvm_memory_slot *old,
 			      struct kvm_memory_slot *new)
@@ -116,6 +116,8 @@ void kvm_mmu_slot_apply_flags(struct kvm *kvm, struct kvm_memory_slot *old,
 	u32 log_dirty = new->flags & KVM_MEM_LOG_DIRTY_PAGES;
 	s64 start = new->base_gfn, end = start + new->npages;
 
+	if (kvm->x86 && new->flags & KVM_MEM_READONLY)
+		return;
 	if (log_dirty == (old->flags & KVM_MEM_LOG_DIRTY_PAGES) || !log_dirty)
 		return;
 	if (kvm->dirty_log_initially_set)

@@ -189,12 +189,18 @@ static void kvm_tdp_mmu_invalidate_roots(struct kvm *kvm)
 		((struct root *)kvm->roots.items[i])->invalid = true;
 }
 
-static void drop_invalid_roots(struct kvm *kvm, enum root_kind kind);
+static bool drop_invalid_roots(struct kvm *kvm, enum root_kind kind);
 
-/* kvm_zap_obsolete_pages(), arch/x86/kvm/mmu/mmu.c: shadow pages only. */
+/*
+ * kvm_zap_obsolete_pages(), arch/x86/kvm/mmu/mmu.c: shadow pages only.
+ *
+ * Their tables are freed, and a flush of all vCPUs comes first, for the kick: nobody may still walk
+ * them.  A root that was ever loaded has tables, at least those of the guest's code.
+ */
 static void kvm_zap_obsolete_pages(struct kvm *kvm)
 {
-	drop_invalid_roots(kvm, ROOT_SHADOW);
+	if (drop_invalid_roots(kvm, ROOT_SHADOW))
+		kvm_flush_remote_tlbs(kvm);
 }
 
 /* kvm_tdp_mmu_zap_invalidated_roots(), arch/x86/kvm/mmu/tdp_mmu.c. */
@@ -203,9 +209,13 @@ static void kvm_tdp_mmu_zap_invalidated_roots(struct kvm *kvm)
 	drop_invalid_roots(kvm, ROOT_TDP);
 }
 
-/* Zap the leaves of invalid roots of one kind, and forget the roots (tdp_mmu.c, mmu.c of x86). */
-static void drop_invalid_roots(struct kvm *kvm, enum root_kind kind)
+/*
+ * Zap the leaves of invalid roots of one kind, and forget the roots (tdp_mmu.c, mmu.c of x86);
+ * whether there was one.
+ */
+static bool drop_invalid_roots(struct kvm *kvm, enum root_kind kind)
 {
+	bool found = false;
 	u32 i = 0;
 
 	while (i < kvm->roots.n) {
@@ -218,7 +228,9 @@ static void drop_invalid_roots(struct kvm *kvm, enum root_kind kind)
 		kvm->pages_4k -= root->sptes.n;
 		map_clear(&root->sptes);
 		vec_remove_at(&kvm->roots, i);
+		found = true;
 	}
+	return found;
 }
 
 /*
@@ -238,23 +250,62 @@ void kvm_flush_shadow_all(struct kvm *kvm)
 	write_unlock(&kvm->mmu_lock);
 }
 
-/*
- * kvm_mmu_free_obsolete_roots(), arch/x86/kvm/mmu/mmu.c.  The TLB goes too: nothing runs before
- * the next root is loaded, and that flushes.
- */
-void kvm_mmu_free_obsolete_roots(struct kvm *kvm, struct kvm_vcpu *vcpu)
+/* Whether any vCPU has a root loaded. */
+static bool root_in_use(struct kvm *kvm, const struct root *root)
 {
+	for (int i = 0; i < kvm->nr_vcpus; i++) {
+		const struct kvm_vcpu *vcpu = &kvm->vcpus[i];
+
+		for (u32 j = 0; j < vcpu->roots.n; j++)
+			if (vcpu->roots.entries[j].value == root)
+				return true;
+	}
+	return false;
+}
+
+/* __kvm_mmu_free_obsolete_roots(), arch/x86/kvm/mmu/mmu.c: those of a guest, or of its guest. */
+static void free_obsolete_roots(struct kvm *kvm, struct kvm_vcpu *vcpu, bool l2)
+{
+	bool freed = false;
 	u32 i = 0;
 
 	while (i < vcpu->roots.n) {
-		struct map_entry *entry = &vcpu->roots.entries[i];
+		struct root *root = vcpu->roots.entries[i].value;
 
-		if (((struct root *)entry->value)->invalid)
-			map_del(&vcpu->roots, entry->key);
-		else
+		if (!root->invalid || root->l2 != l2) {
 			i++;
+			continue;
+		}
+		map_del(&vcpu->roots, vcpu->roots.entries[i].key);
+		freed |= root->kind == ROOT_SHADOW && !root_in_use(kvm, root);
 	}
+	if (freed)
+		kvm_flush_remote_tlbs(kvm);
+}
+
+/*
+ * kvm_mmu_free_obsolete_roots(), arch/x86/kvm/mmu/mmu.c.
+ *
+ * The last user of a shadow root frees it, which flushes all vCPUs for the kick; the roots of the
+ * guest and those of its guest are freed one after the other.  The TLB goes too: nothing runs
+ * before the next root is loaded, and that flushes.
+ */
+void kvm_mmu_free_obsolete_roots(struct kvm *kvm, struct kvm_vcpu *vcpu)
+{
+	free_obsolete_roots(kvm, vcpu, false);
+	free_obsolete_roots(kvm, vcpu, true);
 	map_clear(&vcpu->tlb);
+}
+
+/* kvm_mmu_reload(), arch/x86/kvm/mmu.h: make sure that there is a valid root. */
+void kvm_mmu_reload(struct kvm *kvm, struct kvm_vcpu *vcpu, int as_id, bool l2)
+{
+	if (vcpu->requests & KVM_REQ_MMU_FREE_OBSOLETE_ROOTS) {
+		vcpu->requests &= ~KVM_REQ_MMU_FREE_OBSOLETE_ROOTS;
+		kvm_mmu_free_obsolete_roots(kvm, vcpu);
+	}
+	if (!map_has(&vcpu->roots, ROOT_KEY(as_id, l2)))
+		kvm_mmu_load(kvm, vcpu, as_id, l2);
 }
 
 /* Which MMU serves an access: mmu_is_direct and the role of roots, arch/x86/kvm/mmu/mmu.c. */

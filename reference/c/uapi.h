@@ -16,6 +16,7 @@
 #define EBADF 9
 #define EAGAIN 11
 #define ENOMEM 12
+#define EACCES 13
 #define EFAULT 14
 #define EBUSY 16
 #define EEXIST 17
@@ -24,6 +25,7 @@
 #define EMFILE 24
 #define ENOTTY 25
 #define EFBIG 27
+#define EOVERFLOW 75
 #define EOPNOTSUPP 95
 #define EHWPOISON 133
 
@@ -50,6 +52,9 @@
 #define PROT_READ 1
 #define PROT_WRITE 2
 #define PROT_EXEC 4
+#define PROT_ALL 7
+#define PROT_GROWS 0x3000000 /* PROT_GROWSDOWN and PROT_GROWSUP */
+#define PROT_VALID 0xf /* with PROT_SEM: arch_validate_prot(), include/linux/mman.h */
 
 #define PTE_PREFETCH_NUM 8
 #define MAX_GFN_X86 0xffffffffffLL

@@ -20,10 +20,8 @@ static void vcpu_enter_guest(struct kvm *kvm, struct kvm_vcpu *vcpu, int as_id, 
 {
 	for (;;) {
 		STEP("vcpu_enter_guest.requests");
-		if (vcpu->requests)
-			kvm_service_local_tlb_flush_requests(kvm, vcpu);
-		if (!map_has(&vcpu->roots, ROOT_KEY(as_id, l2)))
-			kvm_mmu_load(kvm, vcpu, as_id, l2);
+		kvm_service_local_tlb_flush_requests(kvm, vcpu);
+		kvm_mmu_reload(kvm, vcpu, as_id, l2);
 
 		STEP("vcpu_enter_guest.mode");
 		vcpu->mode = IN_GUEST_MODE;
@@ -124,6 +122,8 @@ static result_t kvm_mmu_page_fault(struct kvm *kvm, struct kvm_vcpu *vcpu, s64 g
 		return kvm_handle_guest_abort(kvm, vcpu, gfn, write, l2);
 
 	r = kvm_mmu_do_page_fault(kvm, vcpu, gfn, write, as_id, l2, false);
+	if (r == RET_PF_FIXED) /* those that KVM_PRE_FAULT_MEMORY makes are not counted */
+		kvm->pf_fixed++;
 	return r == -EAGAIN ? RET_PF_RETRY : r;
 }
 
@@ -175,10 +175,19 @@ static s64 run_guest_access(struct kvm *kvm, struct kvm_vcpu *vcpu, struct tlb_e
 	return 0;
 }
 
-/* The guest flushes its own TLB (hardware). */
+/*
+ * The guest flushes its own TLB: hardware, or with shadow paging kvm_set_cr3(),
+ * arch/x86/kvm/regs.c, whose flush is counted.
+ */
 s64 guest_flush(struct kvm *kvm, struct kvm_vcpu *vcpu)
 {
+	if (vcpu->mode == OUTSIDE_GUEST_MODE || !map_has(&vcpu->roots, ROOT_KEY(0, false))) {
+		vcpu_exit(kvm, vcpu);
+		vcpu_enter_guest(kvm, vcpu, 0, false);
+	}
 	map_clear(&vcpu->tlb);
+	if (kvm->features.shadow)
+		kvm->tlb_flush++;
 	return 0;
 }
 
@@ -233,11 +242,7 @@ static s64 kvm_tdp_map_page(struct kvm *kvm, struct kvm_vcpu *vcpu, s64 gfn)
 
 		if (kvm->dead)
 			return -EIO;
-		if (vcpu->requests)
-			kvm_service_local_tlb_flush_requests(kvm, vcpu);
-		if (!map_has(&vcpu->roots, ROOT_KEY(0, false)))
-			kvm_mmu_load(kvm, vcpu, 0, false);
-
+		kvm_mmu_reload(kvm, vcpu, 0, false);
 		r = kvm_mmu_do_page_fault(kvm, vcpu, gfn, false, 0, false, true);
 		switch (r) {
 		case RET_PF_FIXED:

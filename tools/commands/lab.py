@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tools.commands.lab_conform import lab_conform
 from tools.commands.lab_fetch import lab_build, lab_fetch, lab_list
 from tools.commands.lab_run import lab_run
 
@@ -13,5 +14,5 @@ def lab() -> None:
     """Run programs on real kernels, under QEMU's software emulation."""
 
 
-for _command in (lab_fetch, lab_build, lab_list, lab_run):
+for _command in (lab_fetch, lab_build, lab_list, lab_run, lab_conform):
     lab.add_command(_command)
