@@ -44,7 +44,7 @@ MODELS: Final = {STOCK: "stock", PATCHED: "seed"}
 @click.option("--mmu", "mmus", multiple=True, type=click.Choice(ALL_MMUS), default=MMUS,
               show_default=True)  # fmt: skip
 @click.option("--kernel", "which", type=click.Choice([STOCK, PATCHED, BOTH]), default=STOCK,
-              show_default=True, help="Stock against the stock model, patched against the seed's.")  # fmt: skip
+              show_default=True, help="Against the stock model, or the seed's.")  # fmt: skip
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all there.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("conform"),
               show_default=True, help="Folder for programs that differ.")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Conformance of one kernel and MMU flavour: run, compare, run again what differs, make it small."""
+"""Conformance of one kernel and MMU flavour: run, compare, and make small what differs."""
 
 from __future__ import annotations
 

@@ -64,9 +64,7 @@ class Tally:
 
     def total(self, verdict: Verdict, about: str | None = None) -> int:
         """How many values came to that verdict."""
-        return sum(
-            cell[verdict] for (_, what), cell in self.cells.items() if about in (None, what)
-        )
+        return sum(cell[verdict] for (_, what), cell in self.cells.items() if about in (None, what))
 
     def data(self) -> dict[str, Any]:
         """For JSON."""
