@@ -24,7 +24,7 @@
 #define STACK_SIZE (128u << 10)
 #define RETRIES_BEFORE_DIGEST 3
 #define SEEN_MAX 4096
-#define LABELS_MAX 512 /* that a strategy can stop at */
+#define LABELS_MAX 512 /* that a strategy can stop at, and that can be logged */
 #define PASSED_MAX 1024 /* boundaries of a run that are remembered; programs to fuzz are small */
 
 struct actor {
@@ -61,6 +61,7 @@ static struct {
 	char *stacks;
 	bool watched; /* somebody wants to know of each step: a recorder, or the log */
 	bool logging;
+	u32 logs; /* of boundaries, so far */
 	u32 nr_passed;
 	struct boundary passed[PASSED_MAX];
 	struct strategy *strategy; /* that decides, or NULL: the schedule */
@@ -386,18 +387,20 @@ static inline void count_step(struct actor *actor)
 /* Remember a boundary, as a preemption would name it. */
 static void log_boundary(const struct actor *actor)
 {
-	struct boundary *here = &exec.passed[exec.nr_passed];
+	/* How often an op came to a label: the last time that it was asked of that actor. */
+	static struct { u64 op; u32 count; } passed[ACTORS_MAX][LABELS_MAX];
+	u64 op = (u64)exec.logs << 32 | (u32)actor->op;
+	u32 label = actor->label->id;
 
-	if (exec.nr_passed == PASSED_MAX || actor == &exec.setup)
+	if (exec.nr_passed == PASSED_MAX || actor == &exec.setup || label >= LABELS_MAX)
 		return;
-	*here = (struct boundary){ actor->task.index, actor->op, actor->label->id, 1 };
-	for (struct boundary *b = here; b-- > exec.passed;) {
-		if (b->actor == here->actor && b->op == here->op && b->label == here->label) {
-			here->occurrence = b->occurrence + 1;
-			break;
-		}
+	if (passed[actor->task.index][label].op != op) {
+		passed[actor->task.index][label].op = op;
+		passed[actor->task.index][label].count = 0;
 	}
-	exec.nr_passed++;
+	exec.passed[exec.nr_passed++] = (struct boundary){
+		actor->task.index, actor->op, label, ++passed[actor->task.index][label].count
+	};
 }
 
 void log_steps(bool on)
@@ -833,6 +836,7 @@ static void run_init(struct program *program)
 	exec.program = program;
 	exec.nr_actors = program->nr_actors;
 	exec.nr_passed = 0;
+	exec.logs++;
 	run->kvm = &exec.kvm;
 	run->end = END_FINISHED;
 	run->steps = 0;

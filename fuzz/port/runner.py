@@ -59,6 +59,7 @@ class Runner:
         port.load(program)
         port.log_steps(recorder is not None)
         port.run()
+        port.log_steps(False)  # the runs of exploring would pay for it, too
         kvm = PortKvm(port, program)
         run = Run(cast(Kvm, kvm))
         taken = self._read(program, run, kvm, port.outcome())

@@ -235,3 +235,18 @@ def test_a_port_that_was_built_with_other_limits_does_not_fit() -> None:
     other = built(edited("shim.h", "#define TASKS_MAX 16", "#define TASKS_MAX 12"))
     with pytest.raises(ValueError, match="different limits"):
         Pair(port_of("stock"), other)
+
+
+def test_a_program_that_shows_nothing_new_gets_more_schedules(pair: Pair) -> None:
+    program = bare("findings/gpc_hva_no_slot__v72")
+    first = pair.explore(program, 1, 20, 300)
+    assert (first.runs, bool(first.found)) == (20, True)
+    again = pair.explore(replace(program, setup=program.setup[:1], actors=()), 1, 20, 300)
+    assert (again.runs, again.found) == (300, ())
+
+
+def test_what_is_only_new_leaves_room_for_what_is_bad(pair: Pair) -> None:
+    found = [f for name, _, _ in HIDDEN for f in pair.explore(bare(name), 3, 2_000).found]
+    whys = Counter(f.why == Why.FRESH for f in found)
+    assert whys[True] <= 16 * len(HIDDEN)
+    assert whys[False] > 0
