@@ -13,66 +13,16 @@
 #include <string.h>
 
 #include "arena.h"
-#include "context.h"
+#include "execution.h"
 #include "feedback.h"
 #include "marks.h"
 #include "oracles.h"
-#include "program.h"
 #include "state_text.h"
 #include "strategy.h"
 
-#define STACK_SIZE (128u << 10)
 #define RETRIES_BEFORE_DIGEST 3
-#define SEEN_MAX 4096
-#define LABELS_MAX 512 /* that a strategy can stop at, and that can be logged */
-#define PASSED_MAX 1024 /* boundaries of a run that are remembered; programs to fuzz are small */
 
-struct actor {
-	struct task task;
-	struct context context;
-	const struct actor_spec *spec;
-	struct kvm_vcpu *vcpu;
-	int op; /* that runs, or comes next */
-	bool begun; /* it runs */
-	bool ended; /* it has just ended */
-	bool counted_begin; /* its "begin" was come to, where that is looked at */
-	u32 visit; /* tells apart what was come to in this op */
-	u64 stops; /* labels at which the schedule may stop its op: a bit for each, modulo 64 */
-	struct label *label; /* of the step that comes next */
-	bool waits;
-	struct want want;
-	u32 retries;
-};
-
-static struct {
-	struct program *program;
-	struct run run;
-	struct kvm kvm;
-	struct actor setup, actors[ACTORS_MAX];
-	int nr_actors;
-	struct actor *now;
-	struct actor *target; /* whom a preemption lets run, or NULL */
-	struct actor *waiting[TASKS_MAX]; /* in the order they began to wait */
-	int nr_waiting;
-	struct context scheduler;
-	recorder_t recorder;
-	u64 seen[SEEN_MAX]; /* states in which somebody tried again */
-	u32 nr_seen;
-	char *stacks;
-	bool watched; /* somebody wants to know of each step: a recorder, or the log */
-	bool logging;
-	u32 logs; /* of boundaries, so far */
-	u32 nr_passed;
-	struct boundary passed[PASSED_MAX];
-	struct strategy *strategy; /* that decides, or NULL: the schedule */
-	struct actor *chosen; /* by the strategy, for the turn that comes */
-	u32 nr_switches;
-	struct chosen_point switches[SWITCHES_MAX];
-	u32 visits;
-	struct { u32 visit, count; } came[ACTORS_MAX][LABELS_MAX]; /* how often an op to a label */
-	bool logging_steps;
-	struct taken_step taken[STEPS_MAX + OPS_MAX + 2];
-} exec;
+struct execution exec;
 
 /* What the setup of the last program left, for runs that start from there. */
 static struct {
@@ -233,7 +183,7 @@ static bool ready(const struct actor *actor)
 	return true;
 }
 
-static bool runnable(const struct actor *actor)
+bool runnable(const struct actor *actor)
 {
 	return actor->op < actor->spec->nr_ops && (!actor->waits || ready(actor));
 }
@@ -317,7 +267,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Nothing goes on: say who is where. */
-static void stuck(enum end end, struct actor **actors, int n)
+void stuck(enum end end, struct actor **actors, int n)
 {
 	struct actor *circle[TASKS_MAX];
 	const char *labels[TASKS_MAX];
@@ -350,7 +300,7 @@ static void stuck(enum end end, struct actor **actors, int n)
 	       run->site);
 }
 
-static int unfinished(struct actor **left, bool with_setup)
+int unfinished(struct actor **left, bool with_setup)
 {
 	int n = 0;
 
@@ -439,7 +389,8 @@ static inline void next_step(struct actor *actor, struct label *label)
 	actor->label = label;
 	if (exec.logging)
 		log_boundary(actor);
-	feedback_step(actor->task.index, label->id);
+	if (!exec.stepwise)
+		feedback_step(actor->task.index, label->id);
 }
 
 void drive(struct strategy *strategy)
@@ -517,16 +468,26 @@ static bool preempted_here(struct actor *actor, u32 label)
 	return false;
 }
 
+/* The same of a run that is driven stepwise.  Its frame is small: it is part of a state. */
+static __attribute__((noinline)) bool asked(struct actor *actor)
+{
+	exec.at_boundary = true;
+	context_go(&actor->context, &exec.scheduler);
+	return exec.preempt;
+}
+
 /* Whether the schedule stops the actor at a label; sets exec.target when somebody else can run. */
 static inline bool preempted(struct actor *actor, u32 label)
 {
-	return actor->stops >> (label & 63) & 1 && preempted_here(actor, label);
+	if (!(actor->stops >> (label & 63) & 1))
+		return false;
+	return exec.stepwise ? asked(actor) : preempted_here(actor, label);
 }
 
 /* An op comes next: know where the schedule, or a strategy, may stop it. */
 static void look_for_stops(struct actor *actor)
 {
-	actor->stops = exec.strategy ? ~0ull : 0;
+	actor->stops = exec.strategy || exec.stepwise ? ~0ull : 0;
 	if (actor->op == actor->spec->nr_ops)
 		return;
 	for (int i = actor->spec->points[actor->op]; i >= 0; i = exec.program->points[i].next)
@@ -696,6 +657,20 @@ static bool diverted(struct actor *actor)
 	return false;
 }
 
+/* The actor goes on: into its next op, or out of what it waited for. */
+static void turn_begins(struct actor *actor)
+{
+	if (!actor->begun) {
+		if (exec.logging)
+			log_boundary(actor);
+		exec.kvm.busy |= 1u << (actor->task.index + 1);
+		actor->begun = true;
+		feedback_op(actor->task.index, actor->spec->ops[actor->op].code);
+	} else if (actor->waits) {
+		waits_no_more(actor);
+	}
+}
+
 /*
  * An actor's turn begins, until its op ends, it is preempted, or it has to wait.  False: the
  * schedule stops it before its op does anything, and exec.target is who runs instead.
@@ -707,21 +682,36 @@ static bool turn(struct actor *actor)
 	exec.target = NULL;
 	if (diverted(actor))
 		return false;
-	if (!actor->begun) {
-		if (exec.logging)
-			log_boundary(actor);
-		exec.kvm.busy |= 1u << (actor->task.index + 1);
-		actor->begun = true;
-		feedback_op(actor->task.index, actor->spec->ops[actor->op].code);
-	} else if (actor->waits) {
-		waits_no_more(actor);
-	}
+	turn_begins(actor);
 	feedback_turn(actor->task.index);
 	return true;
 }
 
+void drive_stepwise(void)
+{
+	exec.stepwise = true;
+	for (int i = 0; i < exec.nr_actors; i++)
+		look_for_stops(&exec.actors[i]);
+}
+
+#define LEFTOVERS 1024 /* bytes of stack that one step uses, mostly */
+
+bool turn_stepwise(struct actor *actor, bool preempt)
+{
+	current = &actor->task;
+	exec.now = actor;
+	exec.preempt = preempt;
+	if (!exec.at_boundary)
+		turn_begins(actor);
+	exec.at_boundary = false;
+	context_go(&exec.scheduler, &actor->context);
+	/* What functions have left there would be in the gaps of those that come next. */
+	memset((char *)actor->context.sp - LEFTOVERS, 0, LEFTOVERS);
+	return exec.at_boundary;
+}
+
 /* The next actor in turn that can run; the one at `index` comes last. */
-static struct actor *next_after(int index)
+struct actor *next_after(int index)
 {
 	for (int i = 0; i < exec.nr_actors; i++) {
 		struct actor *actor;
@@ -738,11 +728,11 @@ static struct actor *next_after(int index)
 /*
  * Who runs on after `last`, whose turn is over: whom the schedule says, else the next in turn.
  * NULL: nobody can, or the run is over, and the scheduler goes on; so it does after each turn of
- * setup.
+ * setup, and of whoever is driven stepwise.
  */
 static struct actor *next_turn(const struct actor *last)
 {
-	if (last == &exec.setup)
+	if (last == &exec.setup || exec.stepwise)
 		return NULL;
 	while (exec.run.end == END_FINISHED) {
 		struct actor *actor = exec.target ? exec.target : next_after(last->task.index);
@@ -806,6 +796,7 @@ static void actor_init(struct actor *actor, const struct actor_spec *spec, int i
 
 static void actors_init(struct program *program)
 {
+	exec.stepwise = exec.at_boundary = false;
 	for (int i = 0; i < program->nr_points; i++)
 		program->points[i].count = 0;
 	for (int i = 0; i < exec.nr_actors; i++) {
@@ -823,7 +814,7 @@ static void actors_init(struct program *program)
 	feedback_begin();
 }
 
-static void run_init(struct program *program)
+void run_init(struct program *program)
 {
 	struct run *run = &exec.run;
 
@@ -849,7 +840,7 @@ static void run_init(struct program *program)
 	actors_init(program);
 }
 
-static void run_setup(void)
+void run_setup(void)
 {
 	struct run *run = &exec.run;
 	struct actor *left[] = { &exec.setup };
@@ -862,18 +853,12 @@ static void run_setup(void)
 	}
 }
 
-static void run_actors(void)
+void run_ends(void)
 {
-	struct run *run = &exec.run;
-	static const struct actor nobody = { .task.index = -1 }; /* before the first actor */
-	struct actor *actor, *left[TASKS_MAX];
+	struct actor *left[TASKS_MAX];
 	int n;
 
-	exec.target = NULL;
-	actor = next_turn(&nobody);
-	if (actor)
-		context_go(&exec.scheduler, &actor->context);
-	if (run->end == END_FINISHED) {
+	if (exec.run.end == END_FINISHED) {
 		n = unfinished(left, false);
 		if (n)
 			stuck(END_DEADLOCK, left, n);
@@ -881,6 +866,18 @@ static void run_actors(void)
 			watch_finished(&exec.kvm);
 	}
 	exec.now = NULL;
+}
+
+static void run_actors(void)
+{
+	static const struct actor nobody = { .task.index = -1 }; /* before the first actor */
+	struct actor *actor;
+
+	exec.target = NULL;
+	actor = next_turn(&nobody);
+	if (actor)
+		context_go(&exec.scheduler, &actor->context);
+	run_ends();
 }
 
 struct run *execute(struct program *program, recorder_t recorder)

@@ -6,7 +6,8 @@
 
 static u64 mix(u64 hash, u64 value)
 {
-	hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
+	/* The constant keeps small numbers apart: without it, equal ones would give zero. */
+	hash = (hash ^ value ^ 0x5851f42d4c957f2du) * 0x9e3779b97f4a7c15u;
 	return hash ^ hash >> 29;
 }
 

@@ -37,7 +37,9 @@ class Why(IntFlag):
     FAILED = 8  # the port itself
 
 
-class _Point(ctypes.Structure):
+class Point(ctypes.Structure):
+    """A preemption, as C has it: struct chosen_point of fuzz/c/explore.h."""
+
     _fields_ = [(name, ctypes.c_int32) for name in ("actor", "op")]
     _fields_ += [(name, ctypes.c_uint32) for name in ("label", "occurrence")]
     _fields_ += [("to", ctypes.c_int32)]
@@ -67,7 +69,7 @@ class _Variant(ctypes.Structure):
     _fields_ = [
         ("why", ctypes.c_uint32),
         ("nr_points", ctypes.c_uint32),
-        ("points", _Point * SWITCHES_MAX),
+        ("points", Point * SWITCHES_MAX),
         ("nr_edits", ctypes.c_uint32),
         ("edits", _Edit * EDITS_MAX),
         ("kinds", ctypes.c_uint64),

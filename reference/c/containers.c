@@ -15,6 +15,8 @@ static struct {
 	char *blocks[BLOCKS_MAX];
 	u32 block; /* in use; those before it are full, or nearly */
 	size_t used; /* of that block */
+	bool marking;
+	u64 starts[BLOCK_SIZE / ARENA_GRAIN / 64]; /* one bit per grain of the first block */
 } arena;
 
 /* Give back all but the first bytes of the first block. */
@@ -33,6 +35,32 @@ static void arena_shrink(size_t keep)
 void arena_reset(void)
 {
 	arena_shrink(0);
+}
+
+void arena_mark_objects(bool on)
+{
+	arena.marking = on;
+}
+
+bool arena_view(struct arena_view *view)
+{
+	*view = (struct arena_view){ arena.blocks[0], arena.used, arena.starts };
+	return !arena.block;
+}
+
+void arena_rewind(size_t used)
+{
+	arena_shrink(used);
+}
+
+/* An object begins at this offset of the first block, and none does inside of it. */
+static void mark_object(size_t at, size_t size)
+{
+	size_t first = at / ARENA_GRAIN, last = (at + size) / ARENA_GRAIN;
+
+	for (size_t grain = first; grain < last; grain++)
+		arena.starts[grain / 64] &= ~(1ull << grain % 64);
+	arena.starts[first / 64] |= 1ull << first % 64;
 }
 
 /* A kept arena: only the first block, and not much of it; setups are small. */
@@ -64,7 +92,7 @@ void *arena_alloc(size_t size)
 {
 	char *memory;
 
-	size = (size + 15) & ~(size_t)15;
+	size = (size + ARENA_GRAIN - 1) & ~(size_t)(ARENA_GRAIN - 1);
 	if (size > BLOCK_SIZE)
 		harness_error("an object of %zu bytes", size);
 	if (arena.used + size > BLOCK_SIZE) {
@@ -80,6 +108,8 @@ void *arena_alloc(size_t size)
 			harness_error("no memory");
 	}
 	memory = arena.blocks[arena.block] + arena.used;
+	if (arena.marking && !arena.block && size)
+		mark_object(arena.used, size);
 	arena.used += size;
 	return memory;
 }
@@ -116,6 +146,7 @@ void map_del(struct map *map, s64 key)
 			map->n--;
 			memmove(map->entries + i, map->entries + i + 1,
 				(map->n - i) * sizeof(*map->entries));
+			map->entries[map->n] = (struct map_entry){ 0, NULL };
 			return;
 		}
 	}
@@ -166,6 +197,7 @@ void vec_remove_at(struct vec *vec, u32 at)
 {
 	vec->n--;
 	memmove(vec->items + at, vec->items + at + 1, (vec->n - at) * sizeof(*vec->items));
+	vec->items[vec->n] = NULL;
 }
 
 bool vec_remove(struct vec *vec, const void *item)

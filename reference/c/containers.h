@@ -4,7 +4,8 @@
  *
  * Nothing is freed: a run takes memory from an arena, and the next run starts the arena anew.
  * Keys of a map keep the order in which they were first put, as in the Python model, whose
- * behaviour may depend on it.  Maps and vectors of a run are small (tens of entries): they are
+ * behaviour may depend on it.  A place that an entry has left is zero again, so that equal contents
+ * are equal bytes.  Maps and vectors of a run are small (tens of entries): they are
  * searched from one end.
  */
 #ifndef GMEMDIFF_CONTAINERS_H
@@ -13,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef int64_t s64;
 typedef uint64_t u64;
@@ -52,6 +54,8 @@ void map_del(struct map *map, s64 key); /* nothing happens when it is not there 
 
 static inline void map_clear(struct map *map)
 {
+	if (map->n)
+		memset(map->entries, 0, map->n * sizeof(*map->entries));
 	map->n = 0;
 }
 
@@ -81,6 +85,13 @@ void vec_push(struct vec *vec, void *item);
 void vec_insert(struct vec *vec, u32 at, void *item);
 void vec_remove_at(struct vec *vec, u32 at);
 bool vec_remove(struct vec *vec, const void *item); /* the first; false: not there */
+
+static inline void vec_truncate(struct vec *vec, u32 n)
+{
+	if (n < vec->n)
+		memset(vec->items + n, 0, (vec->n - n) * sizeof(*vec->items));
+	vec->n = n;
+}
 struct vec vec_copy(const struct vec *vec);
 
 #define min_s64(a, b) ({ s64 min_a = (a), min_b = (b); min_a < min_b ? min_a : min_b; })

@@ -235,7 +235,7 @@ static void erase_bindings(struct gmem_file *file, s64 start, s64 end)
 			continue;
 		file->bindings.items[kept++] = binding;
 	}
-	file->bindings.n = kept;
+	vec_truncate(&file->bindings, kept);
 }
 
 /* kvm_gmem_unbind(), virt/kvm/guest_memfd.c. */
@@ -508,7 +508,7 @@ static void kvm_gmem_release(struct kvm *kvm, struct gmem_file *file)
 	kvm_gmem_invalidate_end(kvm, inode, 0, inode->npages);
 
 	write_unlock(&inode->invalidate_lock);
-	file->bindings.n = 0;
+	vec_truncate(&file->bindings, 0);
 	mutex_unlock(&kvm->slots_lock);
 
 	STEP("kvm_gmem_release.evict");

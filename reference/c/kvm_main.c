@@ -43,9 +43,12 @@ static void map_del_in(struct map *map, s64 start, s64 end)
 {
 	u32 kept = 0;
 
+	if (!map->n)
+		return;
 	for (u32 i = 0; i < map->n; i++)
 		if (map->entries[i].key < start || map->entries[i].key >= end)
 			map->entries[kept++] = map->entries[i];
+	memset(map->entries + kept, 0, (map->n - kept) * sizeof(*map->entries));
 	map->n = kept;
 }
 

@@ -211,7 +211,7 @@ void watch_invalidation_ended(struct kvm *kvm)
 		vec_push(&oracles->ended, ended);
 	}
 	oracles->nr_pending -= pending->n;
-	pending->n = 0;
+	vec_truncate(pending, 0);
 }
 
 /* A fault has its pfn: from here on, invalidations make it stale. */
@@ -382,7 +382,7 @@ void watch_gpc_side_done(struct kvm *kvm, s64 start, s64 end)
 /* The slots bound to file pages [start, end), over all files of an inode. */
 static void note_bound(struct vec *bound, const struct gmem_inode *inode, s64 start, s64 end)
 {
-	bound->n = 0;
+	vec_truncate(bound, 0);
 	for (u32 i = 0; i < inode->files.n; i++) {
 		const struct gmem_file *file = inode->files.items[i];
 

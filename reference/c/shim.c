@@ -67,6 +67,7 @@ static void drop(struct lock *lock)
 		return;
 	task->nr_held--;
 	memmove(task->held + i, task->held + i + 1, (task->nr_held - i) * sizeof(*task->held));
+	task->held[task->nr_held] = NULL;
 }
 
 void __write_lock(struct lock *lock)
@@ -109,6 +110,7 @@ void read_unlock(struct lock *lock)
 	}
 	lock->nr_readers--;
 	memmove(lock->readers + i, lock->readers + i + 1, lock->nr_readers - i);
+	lock->readers[lock->nr_readers] = 0;
 	drop(lock);
 }
 
@@ -147,6 +149,8 @@ void srcu_read_unlock(struct srcu *srcu)
 	srcu->nr_readers--;
 	memmove(srcu->readers + i, srcu->readers + i + 1,
 		(srcu->nr_readers - i) * sizeof(*srcu->readers));
+	srcu->readers[srcu->nr_readers] = NULL;
+	current->srcu_section = 0;
 }
 
 void __synchronize_srcu(struct srcu *srcu, struct label *label)

@@ -19,7 +19,7 @@ from fuzz.judge import suspicious
 from fuzz.overlay import load_model
 from fuzz.port.lockstep import lockstep
 from fuzz.port.outcome import outcome_text
-from fuzz.port.pair import STRATEGIES, _Point
+from fuzz.port.pair import STRATEGIES, Point
 from fuzz.search import execute, oracles_for
 from fuzz.strategies.driven import SWITCHES_MAX, Driven, drive
 from fuzz.strategies.named import NAMES, make_strategy
@@ -206,7 +206,7 @@ def test_the_reference_follows_what_the_patched_side_was_driven_to() -> None:
 def test_c_makes_the_same_choices(name: str) -> None:
     port = port_of("seed")
     run = port.library.gmemdiff_drive
-    run.restype = ctypes.POINTER(_Point)
+    run.restype = ctypes.POINTER(Point)
     run.argtypes = [ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint32,
                     ctypes.c_void_p]  # fmt: skip
     labels = list(port.labels)

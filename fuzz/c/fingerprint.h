@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A fingerprint of everything that the future of a stepwise run depends on, and of everything that
+ * its outcome will tell of its past.  128 bits: among n states, two share one by chance with a
+ * probability of about n^2 / 2^121 (visited.h keeps 120 of them).
+ */
+#ifndef GMEMDIFF_FINGERPRINT_H
+#define GMEMDIFF_FINGERPRINT_H
+
+#include "execution.h"
+
+struct fingerprint {
+	u64 a, b;
+};
+
+/* Before the first state of a program: what can be left out. */
+void fingerprint_begin(const struct program *program);
+
+/*
+ * Of the state as it is now.  next: the actor whose turn comes, or that is at a boundary.
+ * how: tells two ways of having come there apart.
+ */
+struct fingerprint fingerprint_state(const struct actor *next, bool how);
+
+/* Of what a run has shown so far: broken rules, and results. */
+u64 fingerprint_violations(const struct run *run);
+u64 fingerprint_results(const struct program *program, const struct run *run);
+
+#endif

@@ -1,0 +1,143 @@
+"""Bounded exhaustive exploration comes to what plain enumeration of all schedules comes to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from fuzz.codec import random_program
+from fuzz.execution import Run
+from fuzz.outcome import final_state
+from fuzz.overlay import load_model
+from fuzz.port.exhaustive import Exhaustive, Survey
+from fuzz.schedules import every_schedule
+from fuzz.search import boundaries, execute
+from fuzz.text import parse
+from fuzz.vocabulary import Program
+from reference.features import PROFILES
+from tests.ports import port_of
+
+RUNS_MAX: Final = 1500  # of a plain enumeration in a test
+
+
+def in_order(value: Any) -> str:
+    """A value's text, whatever the order of insertion."""
+    return (
+        repr(sorted(value.items() if isinstance(value, dict) else value))
+        if isinstance(value, dict | frozenset)
+        else repr(value)
+    )
+
+
+def shown(run: Run) -> Any:
+    """All of a run that anybody can see, as something to compare."""
+    final = sorted((name, in_order(value)) for name, value in final_state(run.kvm).items())
+    results = tuple(sorted(run.results.items()))
+    return run.end, frozenset(run.kvm.violations), results, tuple(final)
+
+
+def plainly(program: Program, model: str, preemptions: int) -> tuple[dict[Any, int], int]:
+    """Each outcome with the fewest preemptions that reach it, and how many schedules there are."""
+    fewest: dict[Any, int] = {}
+    count = 0
+    for schedule, run in every_schedule(program, load_model(model), preemptions):
+        fewest.setdefault(shown(run), len(schedule))
+        count += 1
+    return fewest, count
+
+
+def replayed(program: Program, model: str, survey: Survey) -> dict[Any, int]:
+    """The outcomes of an exploration, each run again in Python."""
+    fewest: dict[Any, int] = {}
+    for outcome in survey.outcomes.values():
+        run = execute(load_model(model), replace(program, schedule=outcome.schedule))
+        assert not run.void
+        assert len(run.taken) == len(outcome.schedule)
+        assert run.end.value == outcome.end
+        key = shown(run)
+        fewest[key] = min(len(outcome.schedule), fewest.get(key, 99))
+    return fewest
+
+
+def agree(program: Program, model: str, preemptions: int) -> None:
+    """Exploring and enumerating reach the same, with the same fewest preemptions."""
+    survey = Exhaustive(port_of(model)).explore(program, preemptions)
+    assert survey.complete
+    plain, schedules = plainly(program, model, preemptions)
+    assert replayed(program, model, survey) == plain
+    assert survey.schedules == schedules
+    rules = {rule: k for outcome, k in plain.items() for rule in outcome[1]}
+    for outcome, k in plain.items():
+        for rule in outcome[1]:
+            rules[rule] = min(rules[rule], k)
+    assert {rule: len(schedule) for rule, schedule in survey.rules.items()} == rules
+
+
+@st.composite
+def small_programs(draw: st.DrawFn, preemptions: int) -> Program:
+    """Random programs of a few ops, with few enough schedules to enumerate."""
+    rng = draw(st.randoms(use_true_random=False))
+    profile = draw(st.sampled_from(PROFILES))
+    program = replace(random_program(rng, profile, 2, 6), schedule=())
+    places = len(boundaries(program, load_model("seed"))) * (len(program.actors) - 1)
+    assume(places**preemptions < RUNS_MAX)
+    assume(len(program.actors) > 1)
+    return program
+
+
+PAGE_ONE = parse(
+    """gmemdiff 1
+profile: v6.18 x86-tdp
+setup:
+  create_gmem fd=gmem0 size=10p
+  mmap hva=A len=10p fd=gmem0 share=shared
+  set_region slot=0 gpa=16p size=10p hva=A flags=GUEST_MEMFD fd=gmem0
+vmm0:
+  set_region slot=0 size=0p
+  set_region slot=0 gpa=16p size=10p hva=A flags=GUEST_MEMFD fd=gmem0
+vcpu0:
+  read gfn=17
+"""
+)
+
+
+def test_an_empty_page_cache_is_told_from_one_that_holds_page_one_with_nothing_in_it() -> None:
+    survey = Exhaustive(port_of("seed")).explore(PAGE_ONE, 2)
+    caches = {
+        repr(final_state(execute(load_model("seed"), replace(PAGE_ONE, schedule=o.schedule)).kvm))
+        for o in survey.outcomes.values()
+    }
+    assert any("gmem0': {}" in cache for cache in caches)
+    assert any("gmem0': {1: 0}" in cache for cache in caches)
+    assert len({o.final for o in survey.outcomes.values()}) == len(caches)
+
+
+SETTINGS: Final = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
+
+
+@given(program=small_programs(preemptions=1))
+@settings(SETTINGS, max_examples=10)
+def test_one_preemption_is_explored_as_it_is_enumerated(program: Program) -> None:
+    for model in ("stock", "seed"):
+        agree(program, model, 1)
+
+
+@pytest.mark.slow
+@given(program=small_programs(preemptions=2))
+@settings(SETTINGS, max_examples=60)
+def test_two_preemptions_are_explored_as_they_are_enumerated(program: Program) -> None:
+    agree(program, "seed", 2)
+
+
+@pytest.mark.slow
+@given(program=small_programs(preemptions=3))
+@settings(SETTINGS, max_examples=60)
+def test_three_preemptions_are_explored_as_they_are_enumerated(program: Program) -> None:
+    agree(program, "stock", 3)
