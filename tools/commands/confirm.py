@@ -41,6 +41,7 @@ WORDS = (CONFIRMED, DISAGREES, NOT_REPRODUCED, NOT_RUN, NOT_EXPRESSIBLE)
 @click.option("--mmu", type=click.Choice(MMUS), help="MMU, instead of the programs' own.")
 @click.option("--patch", metavar="FILE", help="The patch of the patched KVM; default: the seed's.")
 @click.option("--attempts", type=click.IntRange(1), metavar="N", help="Attempts on each kernel.")
+@click.option("--rule", metavar="RULE", help="Of a program that breaks several, the rule to show.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all there.")
 def confirm_command(
     paths: tuple[str, ...],
@@ -49,6 +50,7 @@ def confirm_command(
     mmu: str | None,
     patch: str | None,
     attempts: int | None,
+    rule: str | None,
     json_file: Path | None,
 ) -> int:
     """Run the reproducers of findings on real kernels, stock and patched, and say what they show.
@@ -60,7 +62,7 @@ def confirm_command(
     given = list(paths)
     if workdir is not None:
         given += [str(folder) for folder in findings_in(Layout(workdir).findings)]
-    subjects = _subjects(given)
+    subjects = _subjects(given, rule)
     if not subjects:
         click.echo("no finding there; nothing was run", err=True)
         return exits.NOTHING
@@ -76,11 +78,11 @@ def confirm_command(
     return _summary(answers)
 
 
-def _subjects(given: Sequence[str]) -> list[Subject]:
+def _subjects(given: Sequence[str], rule: str | None) -> list[Subject]:
     models = Models()
     subjects: dict[str, Subject] = {}
     for path in given:
-        subject = load_subject(path, models)
+        subject = load_subject(path, models, rule)
         if subject is None:
             click.echo(f"{path}: breaks nothing and differs in nothing; left out")
         else:

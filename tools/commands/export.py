@@ -21,14 +21,15 @@ from tools.lab.export.subject import load_subject
     "-o", "--output", type=click.Path(path_type=Path), metavar="DIR",
     help="Where to write; default: export-FINGERPRINT in the current folder.",
 )  # fmt: skip
-def export(path: str, output: Path | None) -> int:
+@click.option("--rule", metavar="RULE", help="Of a program that breaks several, the rule to show.")
+def export(path: str, output: Path | None, rule: str | None) -> int:
     """Write a finding as a C reproducer in the style of a KVM selftest, with all that a mail needs.
 
     FINDING: the folder of a campaign's finding, a file in it, or any .prog file.  Exit code: 0
     written, 2 bad input, 4 a real kernel cannot be asked for this (the reason is said), 5 the
     program breaks nothing.
     """
-    subject = load_subject(path, Models())
+    subject = load_subject(path, Models(), rule)
     if subject is None:
         click.echo(f"{path}: breaks nothing and differs in nothing; nothing to export", err=True)
         return exits.NOTHING

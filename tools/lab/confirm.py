@@ -35,6 +35,7 @@ from tools.lab.programs import Executable, ProgramLab, compile_static
 
 ATTEMPTS_SERIAL: Final = 5
 ATTEMPTS_THREADS: Final = 300
+CPUS_THREADS: Final = 2  # threads meet rarely on one
 SIDES: Final = (lab_plan.STOCK, lab_plan.PATCHED)
 MODELS: Final = ("stock", "seed")  # what the distribution's kernel and the default patch are
 Told = Callable[[str], None]
@@ -77,15 +78,16 @@ def confirm(subjects: Sequence[Subject], wish: Wish, told: Told) -> list[Confirm
     LabError when one of ours does not compile or the patch is wrong.
     """
     answers = {subject.path: _Answer() for subject in subjects}
-    asks: dict[tuple[str, str], list[_Ask]] = {}
+    asks: dict[tuple[str, str, int], list[_Ask]] = {}
     for subject in subjects:
         for series in wish.series or (subject.finding.program.profile.kernel.removeprefix("v"),):
             ask = _ask(subject, series, wish, answers[subject.path])
             if ask is not None:
                 mmu = ask.plan.program.profile.mmu.removeprefix("x86-")
-                asks.setdefault((series, mmu), []).append(ask)
-    for (series, mmu), group in asks.items():
-        _run_group(series, mmu, group, wish, answers, told)
+                cpus = CPUS_THREADS if ask.plan.threads else 1
+                asks.setdefault((series, mmu, cpus), []).append(ask)
+    for (series, mmu, cpus), group in asks.items():
+        _run_group(series, mmu, cpus, group, wish, answers, told)
     return [_confirmation(subject, answers[subject.path]) for subject in subjects]
 
 
@@ -122,6 +124,7 @@ def _ask(subject: Subject, series: str, wish: Wish, answer: _Answer) -> _Ask | N
 def _run_group(
     series: str,
     mmu: str,
+    cpus: int,
     group: Sequence[_Ask],
     wish: Wish,
     answers: Mapping[str, _Answer],
@@ -133,7 +136,7 @@ def _run_group(
     for side in SIDES:
         try:
             kernel = lab_plan.kernel_for(request, series, side, mmu)
-            lab = ProgramLab(kernel, mmu)
+            lab = ProgramLab(kernel, mmu, cpus=cpus)
         except MissingError as error:
             for ask in group:
                 text = f"not run on {series} {side}: {error}"

@@ -22,7 +22,7 @@ _STEP: Final = re.compile(r"^# (setup|vmm\d+|vcpu\d+|kthread\d+) \S.* => ")
 _SKIP: Final = "1..0 # SKIP "
 _TOTALS: Final = "# Totals:"
 # Lines that show what was seen, beside the tests.
-_TELLING: Final = re.compile(r"^# (?:guest reads|guest writes|\d+ leaves, and|log: )")
+_TELLING: Final = re.compile(r"^# (?:guest reads|guest writes|KVM writes|\d+ leaves, and|log: )")
 _TELLING_MAX: Final = 4
 _OUTPUT_LINES_MAX: Final = 400
 DIED: Final = ("oops", "hang")

@@ -70,11 +70,16 @@ class ProgramLab:
     """
 
     def __init__(
-        self, kernel: Kernel, mmu: str, emulator: Emulator | None = None, accel: str = TCG
+        self,
+        kernel: Kernel,
+        mmu: str,
+        emulator: Emulator | None = None,
+        accel: str = TCG,
+        cpus: int = 1,
     ) -> None:
         self.kernel = kernel
         self.mmu = mmu
-        machine = machine_for(kernel, emulator or find_emulator(kernel.arch), mmu, accel)
+        machine = machine_for(kernel, emulator or find_emulator(kernel.arch), mmu, accel, cpus)
         deadlines = {**machine.deadlines, CASES: SECONDS_EACH}
         self.machine = replace(machine, deadlines=deadlines)
 

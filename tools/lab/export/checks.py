@@ -15,6 +15,7 @@ from fuzz.execution import End
 from fuzz.finding import Kind
 from fuzz.judge import STUCK_RULES
 from fuzz.overlay import Model
+from fuzz.report import op_lines
 from fuzz.rules import EXPLAINED
 from fuzz.tolerance import promised
 from fuzz.vocabulary import PAGE, Program
@@ -33,9 +34,11 @@ from tools.lab.export.observe import (
 )
 
 RESULTS: Final = "results"  # every step's result is one that must hold
+STEP: Final = "step"  # one step's result, which would show the rule broken
 LEAVES: Final = "leaves"  # pages_4k counts no leaf beyond the good ones
 STRANGER: Final = "stranger"  # the guest does not read another process's memory
 BACKING: Final = "backing"  # what the guest writes is what the file holds
+CACHE: Final = "cache"  # what KVM writes through a pfn cache does not land with a stranger
 POISON: Final = "poison"  # the guest does not read the poisoned page
 LOG: Final = "log"  # the kernel's log has no WARNING, BUG or Oops
 PROGRESS: Final = "progress"  # every step comes back
@@ -75,9 +78,10 @@ class Check:
     fails: tuple[bool, bool]
     at: int = -1
     limit: int = 0
+    gpc: int = 0
     gfn: int = 0
     vcpu: int = 0
-    content: int = 0  # of POISON: what the poisoned page holds
+    content: int | None = None  # of POISON: what the poisoned page holds; of STRANGER: the file's
     gmem: int = 0  # of BACKING: the file, and where in it
     offset: int = 0
 
@@ -131,7 +135,8 @@ def checks_of(
     """
     ours, theirs = sides
     _, expected = expectations(program, order, ours, theirs, patched)
-    checks = [_results(kind, ours, theirs, expected)]
+    told = _steps(program, order, kind, sides, expected)
+    checks = [_results(ours, theirs, expected, told), *told]
     checks += _leaves(order, kind, ours, theirs)
     return _with_general(kind, sides, checks)
 
@@ -164,6 +169,7 @@ def _with_general(
 ) -> tuple[Check, ...]:
     ours, theirs = sides
     checks += _reads(kind, ours, theirs)
+    checks += _caches(kind, ours, theirs)
     checks.append(_log(kind, ours, theirs))
     checks.append(_progress(kind, ours, theirs))
     if not any(check.rule == kind.rule and check.shows for check in checks):
@@ -175,17 +181,41 @@ def _with_general(
     return tuple(checks)
 
 
-def _results(kind: Kind, ours: Observed, theirs: Observed, expected: Sequence[Expected]) -> Check:
-    """Results of steps; they show a rule broken only where they are about contents."""
+def _results(
+    ours: Observed, theirs: Observed, expected: Sequence[Expected], told: Sequence[Check]
+) -> Check:
+    """Results of all steps but those that have a check of their own."""
+    own = {check.at for check in told}
     wrong = [
-        any(
-            seen.result is not None and seen.result not in may.results
-            for seen, may in zip(side.turns, expected, strict=True)
-        )
-        for side in (ours, theirs)
+        any(at not in own and _is_wrong(seen, may) for at, (seen, may) in enumerate(steps))
+        for steps in (list(zip(side.turns, expected, strict=True)) for side in (ours, theirs))
     ]
-    rule = kind.rule if kind.rule in _TOLD_BY_RESULTS and any(wrong) else ""
-    return Check(RESULTS, "every step gives what it must", rule, (wrong[0], wrong[1]))
+    return Check(RESULTS, "every step gives what it must", "", (wrong[0], wrong[1]))
+
+
+def _is_wrong(seen: Seen, may: Expected) -> bool:
+    return seen.result is not None and seen.result not in may.results
+
+
+def _steps(
+    program: Program,
+    order: Sequence[Turn],
+    kind: Kind,
+    sides: tuple[Observed, Observed],
+    expected: Sequence[Expected],
+) -> list[Check]:
+    """Steps whose results show a rule broken that is about contents, one check each."""
+    ours, theirs = sides
+    rules = [rule for rule in _broken_rules(kind, ours, theirs) if rule in _TOLD_BY_RESULTS]
+    lines = op_lines(program)
+    found: list[Check] = []
+    for at, (turn, may) in enumerate(zip(order, expected, strict=True)):
+        fails = _is_wrong(ours.turns[at], may), _is_wrong(theirs.turns[at], may)
+        if any(fails) and rules:
+            text = lines[turn.actor, turn.index].split(" =>")[0]
+            said = f"{turn.actor} {text} gives {' or '.join(may.results)}"
+            found.append(Check(STEP, said, rules[0], fails, at=at))
+    return found
 
 
 def _leaves_of(seen: Seen, whys: tuple[str, ...]) -> list[BadLeaf]:
@@ -230,7 +260,7 @@ _SAID: Final[dict[str, str]] = {
     "gmem-backing": "not the file's",
 }
 _READS: Final[dict[str, tuple[str, str]]] = {
-    FREED: (STRANGER, "the guest does not read another process's memory at gfn {gfn:#x}"),
+    FREED: (STRANGER, "the guest reads no page at gfn {gfn:#x} that was freed"),
     FOREIGN: (BACKING, "guest and file share one page at gfn {gfn:#x}"),
     POISONED: (POISON, "the guest does not read the poisoned page at gfn {gfn:#x}"),
 }
@@ -269,12 +299,29 @@ def _reads(kind: Kind, ours: Observed, theirs: Observed) -> list[Check]:
                 (bool(there[0]), bool(there[1])),
                 gfn=gfn,
                 vcpu=leaf.vcpu or 0,
-                content=leaf.content,
+                content=_good(ours, gfn) if check == STRANGER else leaf.content,
                 gmem=gmem,
                 offset=offset,
             )
         )
     return found
+
+
+def _caches(kind: Kind, ours: Observed, theirs: Observed) -> list[Check]:
+    """In the end, where KVM writes through a pfn cache that is valid on a freed page."""
+    rules = [r for r in _broken_rules(kind, ours, theirs) if r in ("stale-gpc", "use-after-free")]
+    numbers = dict.fromkeys((*theirs.last.stale_caches, *ours.last.stale_caches))
+    return [
+        Check(
+            CACHE,
+            f"KVM does not write to another process's memory through gpc{number}",
+            rules[0],
+            (number in ours.last.stale_caches, number in theirs.last.stale_caches),
+            gpc=number,
+        )
+        for number in numbers
+        if rules
+    ]
 
 
 def _place_in_file(side: Observed, gfn: int) -> tuple[int, int] | None:

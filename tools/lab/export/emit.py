@@ -7,92 +7,21 @@ arguments are set up in lines before it.  `needs` collects what the file must de
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from fuzz.vocabulary import (
     ADVICE,
-    FD_BAD,
-    FD_FILE,
-    FD_FOREIGN,
     FD_NONE,
     OPS,
+    PAGE,
     POLICIES,
     STATS,
     Op,
-    Program,
 )
 from tools.lab.export import values
+from tools.lab.export.emitter import GFN_OWN, GPCS_MAX, SLOTS_OWN, Emitter, Made
 from tools.lab.export.errors import NotExpressibleError
 from tools.lab.export.refused import REFUSED
-
-SLOTS_OWN: Final = 32000  # the reproducer's own memslots
-GFN_OWN: Final = 0xD0000  # and where they are
-GFN_SHADOW_MAX: Final = 1024  # what its one page table covers
-DIRTY_PAGES_MAX: Final = 62
-
-
-@dataclass(slots=True)
-class Emitter:
-    """Turns ops into C; remembers what that needs.
-
-    needs: names of helpers and fallbacks.  constants: macros that old headers lack.
-    areas: letters of the areas in use.
-    """
-
-    program: Program
-    needs: set[str] = field(default_factory=set)
-    constants: dict[str, str] = field(default_factory=dict)
-    areas: set[str] = field(default_factory=set)
-    gmems: int = 0
-
-    def expression(self, op: Op) -> tuple[list[str], list[str], str]:
-        """(locals, lines before, expression) of an op.  Raises NotExpressibleError."""
-        if op.name in REFUSED:
-            raise NotExpressibleError(f"{op.name}: {REFUSED[op.name]}")
-        made = _EMIT[op.name](self, *op.args)
-        return made if isinstance(made, tuple) else ([], [], made)
-
-    def hva(self, value: int) -> str:
-        """A user address; its area will be defined."""
-        letter = values.area_of(value)
-        if letter:
-            self.areas.add(letter)
-        return values.hva(value)
-
-    def pointer(self, value: int) -> str:
-        """The same as a pointer."""
-        text = self.hva(value)
-        return f"(void *)({text})" if " " in text else f"(void *){text}"
-
-    def need(self, *names: str) -> None:
-        """Helpers that the expression at hand calls."""
-        self.needs.update(names)
-
-    def gmem(self, number: int) -> str:
-        """An element of vm->gmem."""
-        self.gmems = max(self.gmems, number + 1)
-        return f"vm->gmem[{number}]"
-
-    def fd(self, number: int) -> str:
-        """Any descriptor that an op can name."""
-        if number == FD_FILE:
-            self.need("plain")
-            return "vm->plain"
-        if number == FD_FOREIGN:
-            self.need("foreign")
-            return "vm->foreign"
-        return {FD_NONE: "0", FD_BAD: "-1"}.get(number) or self.gmem(number)
-
-    def gfn(self, number: int) -> str:
-        """A guest page that the guest can reach.  Raises NotExpressibleError."""
-        shadow = self.program.profile.mmu == "x86-shadow"
-        if number >= (GFN_SHADOW_MAX if shadow else GFN_OWN):
-            raise NotExpressibleError(f"gfn {number:#x}: beyond what the guest's page tables cover")
-        return f"{number:#x}"
-
-
-Made = str | tuple[list[str], list[str], str]
 
 
 def _create_gmem(e: Emitter, fd: int, size: int, flags: int) -> Made:
@@ -308,8 +237,55 @@ def _gmem_failure(e: Emitter, fd: int, offset: int) -> Made:
 
 
 def _ksm(e: Emitter, hva: int, other: int) -> Made:
+    if hva < other:
+        raise NotExpressibleError(
+            "ksm: KSM keeps the page that it scans last, at the higher address"
+        )
     e.need("ksm")
     return f"ksm_merge({e.hva(hva)}, {e.hva(other)})"
+
+
+def _gpc(e: Emitter, number: int) -> None:
+    """Caches are vCPUs' vcpu_info pages."""
+    if number >= GPCS_MAX:
+        raise NotExpressibleError(f"gpc={number}: the reproducer has {GPCS_MAX} pfn caches")
+    e.gpcs = max(e.gpcs, number + 1)
+    e.need("gpc", "sys_result")
+
+
+def _gpc_activate(e: Emitter, number: int, gpa: int) -> Made:
+    _gpc(e, number)
+    _whole_page(gpa)
+    return f"gpc_start(vm, {number}, KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO, {values.size(gpa)})"
+
+
+def _gpc_activate_hva(e: Emitter, number: int, hva: int) -> Made:
+    _gpc(e, number)
+    _whole_page(hva)
+    return f"gpc_start(vm, {number}, KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO_HVA, {e.hva(hva)})"
+
+
+def _whole_page(address: int) -> None:
+    if address % PAGE:
+        raise NotExpressibleError("a pfn cache inside a page: Xen's pages are shorter than a page")
+
+
+def _gpc_use(e: Emitter, number: int, _value: int = 1) -> Made:
+    """A load or a store: KVM stores a value of its own, which shows the page as well."""
+    _gpc(e, number)
+    e.need("gpc_write")
+    return f"gpc_write(vm, {number})"
+
+
+def _gpc_refresh(e: Emitter, number: int) -> Made:
+    _gpc(e, number)
+    return f"gpc_refresh(vm, {number})"
+
+
+def _gpc_deactivate(e: Emitter, number: int) -> Made:
+    _gpc(e, number)
+    e.need("gpc_stop")
+    return f"gpc_stop(vm, {number})"
 
 
 def _plain_guest(l2: int, smm: int) -> None:
@@ -384,6 +360,19 @@ _EMIT: Final[dict[str, Callable[..., Made]]] = {
     "gmem_failure": _gmem_failure,
     "stat": _stat,
     "nop": lambda _: "0",
+    "gpc_activate": _gpc_activate,
+    "gpc_activate_hva": _gpc_activate_hva,
+    "gpc_refresh": _gpc_refresh,
+    "gpc_read": _gpc_use,
+    "gpc_write": _gpc_use,
+    "gpc_deactivate": _gpc_deactivate,
 }
 
 assert set(OPS) == set(_EMIT) | set(REFUSED) | GUEST_OPS
+
+
+def expression(e: Emitter, op: Op) -> Made:
+    """The C of an op that is no guest's.  Raises NotExpressibleError."""
+    if op.name in REFUSED:
+        raise NotExpressibleError(f"{op.name}: {REFUSED[op.name]}")
+    return _EMIT[op.name](e, *op.args)

@@ -48,6 +48,7 @@ class Seen:
     result: str | None
     pages_4k: int
     dead: bool
+    stale_caches: tuple[int, ...]  # numbers of valid pfn caches on a page that was freed
     bad: tuple[BadLeaf, ...]
     broken: frozenset[tuple[str, str]]  # (rule, site) broken so far
 
@@ -82,7 +83,14 @@ class _Eyes:
 
 
 def _look(kvm: Kvm, result: str | None) -> Seen:
-    return Seen(result, kvm.pages_4k, kvm.dead, tuple(bad_leaves(kvm)), frozenset(kvm.violations))
+    return Seen(
+        result,
+        kvm.pages_4k,
+        kvm.dead,
+        stale_caches(kvm),
+        tuple(bad_leaves(kvm)),
+        frozenset(kvm.violations),
+    )
 
 
 def observe(program: Program, order: Sequence[Turn], model: Model) -> Observed:
@@ -116,6 +124,17 @@ def _observe(program: Program, keys: Sequence[tuple[str, int]], model: Model) ->
         tuple(eyes.seen.get((SETUP, i), in_the_end) for i in range(len(program.setup))),
         tuple(eyes.seen.get(key, in_the_end) for key in keys),
         in_the_end,
+    )
+
+
+def stale_caches(kvm: Kvm) -> tuple[int, ...]:
+    """Valid pfn caches whose page went back to the allocator, by number."""
+    return tuple(
+        gpc.id
+        for gpc in kvm.gpc_list
+        if gpc.valid
+        and gpc.frame is not None
+        and (gpc.frame.free or gpc.frame.generation != gpc.frame_generation)
     )
 
 

@@ -8,12 +8,6 @@ from typing import Final
 REFUSED: Final[dict[str, str]] = {
     "kvm_read": "KVM reads guest memory of its own accord only in the course of other work",
     "kvm_write": "KVM writes guest memory of its own accord only in the course of other work",
-    "gpc_activate": "pfn caches are reached only through Xen emulation or kvmclock",
-    "gpc_activate_hva": "pfn caches are reached only through Xen emulation",
-    "gpc_refresh": "nothing asks for the refresh of a pfn cache by itself",
-    "gpc_read": "nothing loads through a pfn cache by itself",
-    "gpc_write": "nothing stores an arbitrary value through a pfn cache",
-    "gpc_deactivate": "pfn caches are reached only through Xen emulation or kvmclock",
     "numa_scan": "nothing makes automatic NUMA balancing scan a given range now",
     "compact": "compaction cannot be asked for a given page",
     "reclaim": "reclaim that asks the young hooks first cannot be asked for a given page",

@@ -16,7 +16,7 @@ from fuzz.text import format_program
 from fuzz.vocabulary import area_base
 from tools.lab.export import checks as kinds
 from tools.lab.export.checks import Check
-from tools.lab.export.emit import Emitter
+from tools.lab.export.emitter import Emitter
 from tools.lab.export.plan import ATTEMPTS_THREADS, Plan
 from tools.lab.export.source import (
     Function,
@@ -124,6 +124,7 @@ def _context(
         "constants": sorted(emitter.constants.items()),
         "areas": sorted(emitter.areas),
         "gmems": emitter.gmems,
+        "gpcs": emitter.gpcs,
         "vcpus": program.vcpus,
         "children": max(1, sum(1 for op in every if op.name == "fork")),
         "shadow": program.profile.mmu == "x86-shadow",
@@ -148,7 +149,7 @@ def _headers(needs: set[str], threads: bool) -> list[str]:
     kernel = {"linux/kvm.h"}
     if threads:
         system.add("pthread.h")
-    else:
+    if not threads or "stranger" in needs:
         system.add("sched.h")
     if needs & {"fork", "stranger"}:
         system |= {"sys/types.h", "sys/wait.h"}

@@ -14,7 +14,8 @@ from tools.lab.case import Turn
 from tools.lab.export import checks as kinds
 from tools.lab.export import values
 from tools.lab.export.checks import Check, Expected
-from tools.lab.export.emit import GUEST_OPS, Emitter, guest_access
+from tools.lab.export.emit import GUEST_OPS, expression, guest_access
+from tools.lab.export.emitter import Emitter
 from tools.lab.export.words import sentence
 
 COLUMNS: Final = 100
@@ -124,11 +125,18 @@ class Writer:
         self.texts = step_texts(program)
         self.told = told  # what a step is when it breaks a rule
 
-    def serial_step(self, function: Function, turn: Turn, may: Expected) -> None:
-        """A step whose result is checked."""
+    def serial_step(self, function: Function, turn: Turn, may: Expected, symbol: str = "") -> None:
+        """A step whose result is checked, in a test of its own if that has a symbol."""
         call = self._call(function, turn)
         text = self.texts[turn.actor, turn.index]
-        if turn.op.name == "stat":
+        if symbol:
+            must = " || ".join(f"got == {values.result(each)}" for each in may.results)
+            function.local(["long got;"])
+            statement = [
+                *wrapped("got = done", ["vm", f'"{text}"', call]),
+                f"check({symbol}, {must});",
+            ]
+        elif turn.op.name == "stat":
             self.emitter.need("any")
             statement = wrapped("step_any", ["vm", f'"{text}"', call])
         else:
@@ -152,7 +160,7 @@ class Writer:
         made = (
             guest_access(e, int(turn.actor.removeprefix("vcpu")), turn.op)
             if turn.op.name in GUEST_OPS
-            else e.expression(turn.op)
+            else expression(e, turn.op)
         )
         declared, before, call = made if isinstance(made, tuple) else ([], [], made)
         function.add([*remark(f"{said}." if not told else f"{said}.  {told}"), *before])
@@ -168,20 +176,27 @@ class Writer:
         """What the guest reads in the end; None when there is nothing to read."""
         function = Function("look", "What the guest reads now, and what it must not.", after=True)
         strangers = [check for check in checks if check.kind == kinds.STRANGER]
+        caches = [check for check in checks if check.kind == kinds.CACHE]
         for check in checks:
             if check.kind == kinds.LEAVES and check.at < 0:
                 self.leaves_check(function, check, symbols[check])
-        if strangers:
-            self.emitter.need("stranger", "guest_read")
-            function.add(["stranger_takes_memory();"])
+        if strangers or caches:
+            self.emitter.need("stranger")
+            function.add(["stranger(TAKE);"])
             for check in strangers:
+                self.emitter.need("check_stranger", "guest_read")
                 function.lines.append(
-                    f"check_stranger(vm, {symbols[check]}, {check.vcpu}, {check.gfn:#x});"
+                    f"check_stranger(vm, {symbols[check]}, {check.vcpu}, {check.gfn:#x}, "
+                    f"{'-1' if check.content is None else values.word(check.content)});"
                 )
-            function.lines.append("stranger_gives_it_back();")
+            for check in caches:
+                self.emitter.need("check_gpc", "gpc_write")
+                function.lines.append(f"check_gpc(vm, {symbols[check]}, {check.gpc});")
+            function.lines.append("stranger(GIVE_BACK);")
         for check in checks:
             where = f"vm, {symbols[check]}, {check.vcpu}, {check.gfn:#x}"
             if check.kind == kinds.POISON:
+                assert check.content is not None
                 self.emitter.need("poison", "guest_read")
                 function.lines.append(f"check_poison({where}, {values.word(check.content)});")
             elif check.kind == kinds.BACKING:
@@ -213,7 +228,8 @@ def serial_functions(
         if turn.actor != last:
             functions.append(Function(turn.actor, comment_of(turn.actor)))
             last = turn.actor
-        writer.serial_step(functions[-1], turn, may)
+        own = [c for c in checks if c.kind == kinds.STEP and c.at == at >= 0]
+        writer.serial_step(functions[-1], turn, may, symbols[own[0]] if own else "")
         for check in checks:
             if check.kind == kinds.LEAVES and check.at == at and at >= 0:
                 writer.leaves_check(functions[-1], check, symbols[check])
@@ -260,4 +276,8 @@ def thread_functions(
             function.lines.insert(0, "(void)seed;")
         functions.append(function)
     end = writer.end_checks(checks, symbols)
-    return [*functions, end] if end is not None else functions
+    functions += [end] if end is not None else []
+    for function in functions:
+        if not any("vm" in line for line in function.lines):
+            function.lines.insert(0, "(void)vm;")
+    return functions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fuzz.finding import Finding
+from fuzz.finding import Finding, kinds_of
 from fuzz.folder import DATA, PROGRAM, FindingError, load
 from fuzz.judge import judge
 from fuzz.overlay import FILE_SUFFIXES, Model
@@ -24,10 +24,11 @@ class Subject:
     folder: Path | None
 
 
-def load_subject(given: str, models: Models) -> Subject | None:
+def load_subject(given: str, models: Models, rule: str | None = None) -> Subject | None:
     """Read a finding, or judge a program.  None when a program breaks nothing.
 
-    Raises FindingError, ProgramError or OverlayError.
+    rule: of the rules that a program breaks, the one to look at; by default the one that speaks
+    most against the patch.  Raises FindingError, ProgramError or OverlayError.
     """
     path = Path(given)
     folder = path if path.is_dir() else path.parent
@@ -40,7 +41,12 @@ def load_subject(given: str, models: Models) -> Subject | None:
     judgement = judge(case.program, case.reference, case.patched)
     if not judgement.broken and not judgement.differing:
         return None
-    finding = Finding.of(judgement, case.reference, case.patched)
+    kinds = [kind for kind in kinds_of(judgement) if rule in (None, kind.rule)]
+    if not kinds:
+        broken = ", ".join(dict.fromkeys(kind.rule for kind in kinds_of(judgement)))
+        raise FindingError(f"{given}: does not break {rule}; it breaks {broken}")
+    chosen = kinds[0] if rule is not None else None
+    finding = Finding.of(judgement, case.reference, case.patched, chosen)
     return Subject(given, finding, case.reference, case.patched, None)
 
 

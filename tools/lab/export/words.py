@@ -85,6 +85,12 @@ _SAID: Final[dict[str, Callable[..., str]]] = {
     "gmem_failure": lambda fd, offset: (
         f"Page {offset >> 12} of guest_memfd {fd} has a memory failure"
     ),
+    "gpc_activate": lambda n, gpa: f"pfn cache {n} is set up for gfn {gpa >> 12:#x}",
+    "gpc_activate_hva": lambda n, hva: f"pfn cache {n} is set up for user address {_hva(hva)}",
+    "gpc_refresh": lambda n: f"pfn cache {n} is refreshed",
+    "gpc_read": lambda n: f"KVM uses pfn cache {n}; here it stores, which shows as much",
+    "gpc_write": lambda n, value: f"KVM stores through pfn cache {n}",
+    "gpc_deactivate": lambda n: f"pfn cache {n} is given up",
     "stat": lambda name: "What KVM's statistics say",
 }
 
