@@ -26,6 +26,7 @@ _REACH: Final = re.compile(
     r"|By-Hash|Max-ValidTime|Min-ValidTime)\b", re.I,
 )  # fmt: skip
 _URI: Final = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) \d+")
+_FAILED: Final = re.compile(r"^[WE]: (?:Failed to fetch )?(\S+  \S.*|The repository .*)$")
 _TAIL_MAX: Final = 3  # lines of apt's own words in an error
 SYSTEM_STATUS: Final = Path("/var/lib/dpkg/status")
 
@@ -59,15 +60,16 @@ class Apt:
             **os.environ, "APT_CONFIG": str(folder / "apt.conf"), "LC_ALL": "C.UTF-8",
         }  # fmt: skip
 
-    def update(self) -> list[str]:
-        """Fetch the indexes; returns what apt says of those that could not be fetched."""
+    def update(self) -> str:
+        """Fetch the indexes; returns one line on those that could not be, empty when all were."""
         done = self._apt("apt-get", "update")
-        said = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))]
+        failed = [match for match in map(_FAILED.match, done.stderr.splitlines()) if match]
+        why = failed[0][1].strip() if failed else _last(done.stderr)
         if not any((self.folder / "lists").glob("*Packages*")):
-            raise MissingError(
-                "package indexes cannot be fetched (no network?): " + _last(done.stderr)
-            )
-        return [line for line in said if "Conflicting distribution" not in line]
+            raise MissingError(f"package indexes cannot be fetched: {why}")
+        if failed or done.returncode:
+            return f"not every package index could be fetched ({len(failed)} failed): {why}"
+        return ""
 
     def names(self, prefix: str) -> list[str]:
         """Names of packages that begin with a prefix, sorted."""

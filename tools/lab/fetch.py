@@ -52,6 +52,11 @@ def _silent(_: str) -> None:
     pass
 
 
+def _tell(say: Callable[[str], None], line: str) -> None:
+    if line:
+        say(line)
+
+
 @dataclass(frozen=True, slots=True)
 class Fetcher:
     """What all fetches share.  say: called with one line per step; etc: apt's folder."""
@@ -69,8 +74,7 @@ class Fetcher:
             return self.asked[arch]
         source = debian_source(machine_sources(self.etc)).with_suites(self.suites)
         apt = Apt(self.shelf.folder("apt", f"debian-{arch}"), [source], arch, self.deadline)
-        for line in apt.update():
-            self.say(line)
+        _tell(self.say, apt.update())
         self.asked[arch] = apt
         return apt
 
@@ -179,8 +183,7 @@ def fetch_emulator(fetcher: Fetcher, arch: str = AMD64) -> Emulator:
         folder = fetcher.shelf.folder("apt", "own")
         apt = Apt(folder, sources, host_arch(), fetcher.deadline, SYSTEM_STATUS)
         with fetcher.shelf.locked("apt", "own"):
-            for line in apt.update():
-                fetcher.say(line)
+            _tell(fetcher.say, apt.update())
             files = apt.download_with_dependencies([PACKAGES[arch]])
         fetcher.say(f"unpacking {PACKAGES[arch]} and {len(files) - 1} packages that it needs")
         for file in files:
