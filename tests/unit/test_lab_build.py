@@ -222,6 +222,27 @@ def test_a_patch_that_does_not_compile_is_told_in_the_compilers_words(
     assert shelf.names("builds") == []
 
 
+@needs_tools
+@pytest.mark.slow
+def test_headers_that_a_patch_changes_come_before_those_of_the_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buildtree, "host_arch", lambda: "amd64")
+    shelf = Shelf(tmp_path / "cache")
+    kernel = a_kernel(tmp_path, shelf)
+    fake_tree(shelf, f"modules:\n\tcp -r $(M)/../../.. {tmp_path}/seen; false\n")
+    new = "--- /dev/null\n+++ b/include/linux/kvm_new.h\n@@ -0,0 +1,1 @@\n+int one;\n"
+    with pytest.raises(LabError):
+        build_modules(kernel, KernelPatch("my", new), shelf)
+    lines = (tmp_path / "seen/arch/x86/kvm/Makefile").read_text().splitlines()
+    assert lines == [
+        "ccflags-y += -I $(src)/../../../virt/kvm",
+        "NOSTDINC_FLAGS += -I$(src)/../../../include",
+        "include $(src)/../../../virt/kvm/M",
+    ]
+    assert (tmp_path / "seen/include/linux/kvm_new.h").read_text() == "int one;\n"
+
+
 def test_the_compiler_that_the_kernel_was_built_with_comes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ _BINUTILS: Final[Mapping[str, str]] = {
     "READELF": "readelf", "STRIP": "strip",
 }  # fmt: skip
 _ERROR: Final = re.compile(r"\b(?:fatal )?error:|^ERROR:|undefined!")
+_UP: Final = re.compile(r"(?:\./)*(?:\.\./)+")  # on the way to a file from where make stands
 _SHOWN_MAX: Final = 12
 
 
@@ -187,9 +188,9 @@ class _Work:
         return lacking
 
     def _compile_error(self, output: str, top: Path) -> str:
-        lines = [line.replace(f"{top}/", "") for line in output.splitlines()]
+        lines = [_UP.sub("", line.replace(f"{top}/", "")) for line in output.splitlines()]
         told = [line for line in lines if _ERROR.search(line)] or lines[-_SHOWN_MAX:]
-        shown = "\n".join(f"  {line}" for line in told[:_SHOWN_MAX])
+        shown = "\n".join(f"  {line}" for line in dict.fromkeys(told[:_SHOWN_MAX]))
         return (
             f"the modules of {self.kernel.release} do not compile with "
             f"{self.toolchain.version}:\n{shown}"
