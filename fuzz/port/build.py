@@ -40,6 +40,7 @@ _FLAGS: Final = (
     "-std=gnu11", "-O2", "-g", "-fPIC", "-fvisibility=hidden", "-fno-strict-aliasing",
     "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror=implicit-function-declaration",
 )  # fmt: skip
+COMPARED: Final = ("stock", "seed")  # what campaigns compare unless they are told otherwise
 _MAIN: Final = "_main.c"  # ends the names of the engine's programs; no part of the library
 _STUBS: Final = "coverage_stubs.c"
 _MARKS: Final = "patch_marks.c"  # generated: what is known of marks, for fuzz/c/explore.c
@@ -80,6 +81,11 @@ def engine_sources(main: str = "", stubs: bool = False) -> dict[str, str]:
 def ported_models() -> tuple[str, ...]:
     """The models that exist in C as well, mutants aside: the stock one, and each with a patch."""
     return ("stock", *sorted(path.stem for path in PATCHES.glob("*.patch")))
+
+
+def ported_others() -> tuple[str, ...]:
+    """The models that exist in C as well and are none of COMPARED, mutants last."""
+    return (*(name for name in ported_models() if name not in COMPARED), *ported_mutants())
 
 
 def ported_mutants() -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import pytest
 
 from fuzz.codec import random_program
 from fuzz.overlay import known_models, load_model
-from fuzz.port.build import PATCHES, ported_models, ported_mutants
+from fuzz.port.build import COMPARED, PATCHES, ported_others
 from fuzz.port.lockstep import lockstep
 from fuzz.text import format_program, load
 from fuzz.vocabulary import Program
@@ -24,19 +24,18 @@ from tests.ports import port_of
 
 CORPORA: Final = Path(__file__).parents[2] / "corpora"
 FILES: Final = sorted(path.relative_to(CORPORA).as_posix() for path in CORPORA.rglob("*.prog"))
-MODELS: Final = ported_models()
-MUTANTS: Final = ported_mutants()
+OTHERS: Final = ported_others()
 SEEDS: Final = range(4)
 PROGRAMS_PER_SEED: Final = 10
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _ports_are_built() -> None:
-    for name in MODELS:
+    for name in COMPARED:
         port_of(name)
 
 
-def assert_same(program: Program, names: Sequence[str] = MODELS) -> None:
+def assert_same(program: Program, names: Sequence[str] = COMPARED) -> None:
     """Compare a program on models that are ported."""
     for name in names:
         drift = lockstep(program, load_model(name), port_of(name))
@@ -47,7 +46,7 @@ def assert_same(program: Program, names: Sequence[str] = MODELS) -> None:
 def test_every_program_of_the_corpora_takes_the_same_steps_in_c(file: str) -> None:
     program = load(str(CORPORA / file))
     assert_same(program)
-    assert_same(program, [name for name in MUTANTS if name == program.patched])
+    assert_same(program, [name for name in OTHERS if name == program.patched])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -59,26 +58,24 @@ def test_random_programs_take_the_same_steps_in_c(profile: Profile, seed: int) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_mutant_takes_the_same_wrong_steps_in_c(mutant: str) -> None:
-    rng = random.Random(mutant)
+@pytest.mark.parametrize("name", OTHERS)
+def test_repairs_and_mutants_take_the_same_steps_in_c(name: str) -> None:
+    rng = random.Random(name)
     for number in range(2 * len(PROFILES)):
-        assert_same(random_program(rng, PROFILES[number % len(PROFILES)]), [mutant])
+        assert_same(random_program(rng, PROFILES[number % len(PROFILES)]), [name])
 
 
 def test_every_mutant_is_ported() -> None:
-    assert {name for name in known_models() if name.startswith("mutants/")} == set(MUTANTS)
-
-
-def test_the_stock_model_and_the_patch_under_test_are_ported() -> None:
-    assert {"stock", "seed"} <= set(MODELS)
+    mutants = {name for name in known_models() if name.startswith("mutants/")}
+    assert mutants
+    assert mutants <= set(OTHERS)
 
 
 def test_the_ports_differ_where_the_models_do() -> None:
     """Or else lockstep could be comparing one library with itself."""
     program = load(str(CORPORA / "findings" / "prefetch_direct__stale_leaf.prog"))
     outcomes = Counter[str]()
-    for name in MODELS:
+    for name in COMPARED:
         port = port_of(name)
         port.load(program)
         port.run()

@@ -16,7 +16,7 @@ import click
 from fuzz.codec import random_program
 from fuzz.execution import HarnessError
 from fuzz.overlay import load_model
-from fuzz.port.build import ported_models, ported_mutants
+from fuzz.port.build import COMPARED, ported_others
 from fuzz.port.compiler import find_compiler
 from fuzz.port.encode import BeyondPortError
 from fuzz.port.library import load_port
@@ -52,7 +52,7 @@ class Tally:
 class Batch:
     """Random programs to draw from a seed, or files to read.
 
-    mutants: a file is run on the one of these that it names as its patched model, too.
+    others: a file is run on the one of these that it names as its patched model, too.
     """
 
     models: tuple[str, ...]
@@ -61,7 +61,7 @@ class Batch:
     seed: str = ""
     count: int = 0
     ops: tuple[int, int] = (4, 16)
-    mutants: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     def programs(self) -> Iterator[tuple[str, Program]]:
         """Where each comes from, and the program."""
@@ -78,7 +78,7 @@ def run_batch(batch: Batch) -> Tally:
     tally = Tally()
     for where, program in batch.programs():
         tally.programs += 1
-        named = [program.patched] if program.patched in batch.mutants else []
+        named = [program.patched] if program.patched in batch.others else []
         for model, port in [(load_model(n), load_port(n)) for n in (*batch.models, *named)]:
             try:
                 drift = compare(program, model, port)
@@ -114,29 +114,29 @@ def lockstep(
     """Run programs on the Python model and on the C port, and compare every step.
 
     Labels, results, broken rules and the whole state after each step must be the same to the
-    byte, for the stock model and for each model that has a patch in patched/c/.  A program whose
-    patched model is a mutant is run on that, too, and random programs are run on the mutants in
-    turn.  The first difference of a program is shown with both states.
+    byte, for the stock model and for the seed's.  A program whose patched model is another one
+    with a patch in patched/c/ is run on that, too, and random programs are run on these, mutants
+    included, in turn.  The first difference of a program is shown with both states.
 
     Exit code: 0 all the same, 1 a difference, 2 bad input or a port that does not compile,
     3 internal error, 4 no C compiler, 5 nothing to run.
     """
     profiles = tuple(profile(text) for text in wanted) or PROFILES
-    models, mutants = ported_models(), ported_mutants()
+    others = ported_others()
     click.echo(
-        f"compiler: {find_compiler().name}; models: {', '.join(models)}; {len(mutants)} mutants",
+        f"compiler: {find_compiler().name}; models: {', '.join(COMPARED)}, and {len(others)} in turn",
         err=True,
     )
-    for name in models:
+    for name in COMPARED:
         load_port(name)  # built once, before the processes ask for it
     files = tuple(str(path) for path in program_files(paths)) if paths else ()
     batches = [
-        Batch(models, profiles, files[at : at + BATCH], mutants=mutants)
+        Batch(COMPARED, profiles, files[at : at + BATCH], others=others)
         for at in range(0, len(files), BATCH)
     ]
     for number, at in enumerate(range(0, count or 0, BATCH)):
         size = min(BATCH, (count or 0) - at)
-        these = (*models, mutants[number % len(mutants)]) if mutants else models
+        these = (*COMPARED, *others[number % len(others) :][:1]) if others else COMPARED
         batches.append(Batch(these, profiles, (), f"{seed}-{at}", size, ops_range(ops)))
     return _run(batches, jobs)
 
