@@ -129,8 +129,9 @@ def _wanted(apt: Apt, headers: str, release: str) -> tuple[list[str], str]:
     depends, version = _DEPENDS.search(told), _VERSION.search(told)
     if depends is None or version is None:
         raise MissingError(
-            f"not found: {headers}: Debian's suites have moved on from {release}; "
-            f"run: gmemdiff lab fetch --version {series_of(release)}"
+            f"not found: {headers}: Debian's suites no longer have it, so {release} boots and its "
+            "modules cannot be built; ask gmemdiff lab fetch for another version, or give "
+            "--boot-only, or pass a patched kernel of your own with --vmlinuz FILE --modules DIR"
         )
     names = [item.split()[0] for item in depends[1].split(",")]
     common = [n for n in names if n.startswith("linux-headers-") and n.endswith("-common")]
