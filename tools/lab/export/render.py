@@ -142,15 +142,13 @@ def _context(
 
 def _headers(needs: set[str], threads: bool) -> list[str]:
     system = {
-        "errno.h", "fcntl.h", "setjmp.h", "signal.h", "stdbool.h", "stdio.h",
+        "errno.h", "fcntl.h", "sched.h", "setjmp.h", "signal.h", "stdbool.h", "stdio.h",
         "stdarg.h", "stdlib.h", "string.h", "sys/ioctl.h", "sys/mman.h", "sys/utsname.h",
         "unistd.h",
     }  # fmt: skip
     kernel = {"linux/kvm.h"}
     if threads:
         system.add("pthread.h")
-    if not threads or "stranger" in needs:
-        system.add("sched.h")
     if needs & {"fork", "stranger"}:
         system |= {"sys/types.h", "sys/wait.h"}
     if "stranger" in needs:

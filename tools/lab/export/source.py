@@ -266,7 +266,7 @@ def thread_functions(
         function = Function(actor.name, comment_of(actor.name), races=True)
         for group in groups:
             mine = [turn for turn in group if turn.actor == actor.name]
-            function.add(["pthread_barrier_wait(&vm->round);"])
+            function.add(["meet(vm);"])
             if mine and len({turn.actor for turn in group}) > 1:
                 writer.emitter.need("jitter")
                 function.lines.append("jitter(seed);")
