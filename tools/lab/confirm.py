@@ -60,6 +60,7 @@ class _Ask:
     plan: Plan
     attempts: int
     binary: bytes
+    remark: str = ""  # what the reader of its verdict should know
 
 
 @dataclass(slots=True)
@@ -106,19 +107,33 @@ def _ask(subject: Subject, series: str, wish: Wish, answer: _Answer) -> _Ask | N
     if profile.kernel not in KERNELS:
         answer.verdicts.append(KernelVerdict(series, NOT_RUN, f"not run on {series}: no model"))
         return None
-    program = replace(finding.program, profile=profile)
     try:
-        plan = make_plan(program, finding.kind, subject.reference, subject.patched)
-        text = source(plan, headline_of(subject), finding.broken, name_of(subject))
+        plan, text, remark = _plan(subject, profile)
     except NotExpressibleError as error:
-        if profile == finding.program.profile:
+        if str(error) not in answer.reasons:
             answer.reasons.append(str(error))
-        else:
-            why = f"not run on {series}: the model of {profile} does not show it there"
-            answer.verdicts.append(KernelVerdict(series, NOT_RUN, why))
         return None
     usual = ATTEMPTS_THREADS if plan.threads else ATTEMPTS_SERIAL
-    return _Ask(subject, series, plan, wish.attempts or usual, compile_static(text))
+    return _Ask(subject, series, plan, wish.attempts or usual, compile_static(text), remark)
+
+
+def _plan(subject: Subject, profile: Profile) -> tuple[Plan, str, str]:
+    """Plan, C and remark for a profile; where its model does not show the finding, those of the
+    finding's own profile: the kernel is asked all the same.  Raises NotExpressibleError."""
+    finding = subject.finding
+    own = finding.program.profile
+    for chosen in dict.fromkeys((profile, own)):
+        program = replace(finding.program, profile=chosen)
+        try:
+            plan = make_plan(program, finding.kind, subject.reference, subject.patched)
+            text = source(plan, headline_of(subject), finding.broken, name_of(subject))
+        except NotExpressibleError:
+            if chosen == own or own.mmu != profile.mmu:
+                raise
+            continue
+        remark = "" if chosen == profile else f"the model of {profile} says it is not there"
+        return plan, text, remark
+    raise AssertionError("a program has a profile")
 
 
 def _run_group(
@@ -157,7 +172,10 @@ def _run_group(
     for ask, (stock, patched) in zip(group, pairs, strict=True):
         answer = answers[ask.subject.path]
         answer.runs += [stock, patched]
-        answer.verdicts.append(verdict_of(ask.plan.kind.side, stock, patched))
+        verdict = verdict_of(ask.plan.kind.side, stock, patched)
+        if ask.remark:
+            verdict = replace(verdict, text=f"{verdict.text}; {ask.remark}")
+        answer.verdicts.append(verdict)
 
 
 def verdict_of(side: str, stock: KernelRun, patched: KernelRun) -> KernelVerdict:
@@ -191,5 +209,5 @@ def _confirmation(subject: Subject, answer: _Answer) -> Confirmation:
         program=digest(subject.finding.program),
         runs=tuple(answer.runs),
         verdicts=tuple(answer.verdicts),
-        reason="; ".join(answer.reasons) if not answer.runs and not answer.verdicts else "",
+        reason="; ".join(answer.reasons) if not answer.runs else "",
     )
