@@ -124,7 +124,8 @@ def lockstep(
     profiles = tuple(profile(text) for text in wanted) or PROFILES
     others = ported_others()
     click.echo(
-        f"compiler: {find_compiler().name}; models: {', '.join(COMPARED)}, and {len(others)} in turn",
+        f"compiler: {find_compiler().name}; models: {', '.join(COMPARED)}, "
+        f"and {len(others)} in turn",
         err=True,
     )
     for name in COMPARED:
