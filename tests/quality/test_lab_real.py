@@ -75,6 +75,52 @@ def test_a_stranger_is_read_and_damaged_through_a_stale_leaf_on_the_patched_kern
     assert found[1] == ["2048", str(MARKER), "0", "1"]
 
 
+def test_the_same_through_a_nested_guest_with_the_tdp_mmu() -> None:
+    program = load(ROOT / "corpora/findings/prefetch_nested__stale_leaf.prog")
+    (case,) = express.serial_cases("stale", program)
+    probes = (
+        Op("grab", (2048,)), Op("read", (1, 1, 0)), Op("write", (1, 5, 1, 0)), Op("damage"),
+    )  # fmt: skip
+    case = replace(case, probes=probes)
+    found = []
+    for kernel in (stock(), patched()):
+        (result,) = run(kernel, "tdp", [case])
+        assert result.status == DONE, result.log
+        found.append([o.result for o in result.attempts[0] if o.actor == LAB])
+    assert found[0] == ["2048", "0", "0", "0"]
+    assert found[1] == ["2048", str(MARKER), "0", "1"]
+
+
+def test_each_address_space_has_its_own_slots() -> None:
+    text = """gmemdiff 1
+profile: v7.2 x86-tdp
+setup:
+  mmap hva=A len=4p share=private
+  mmap hva=B len=4p share=private
+  set_region slot=0 size=4p hva=A
+  set_region slot=0 size=4p hva=B as=1
+vcpu0:
+  write gfn=0 value=7 => 0
+  write gfn=0 value=0x100000008 smm=1 => 0
+  read gfn=0 => 7
+  read gfn=0 smm=1 => 4294967304
+  read gfn=1 l2=1 => 0
+  write gfn=1 value=0x200000009 l2=1 => 0
+  read gfn=1 l2=1 => 8589934601
+vmm0:
+  nop
+  nop
+  user_read hva=A => 7
+  user_read hva=B => 4294967304
+"""
+    (case,) = express.serial_cases("smm", parse(text))
+    (result,) = run(stock(), "tdp", [case])
+    assert result.status == DONE, result.log
+    seen = {(o.actor, o.index): o.result for o in result.attempts[0]}
+    wanted = {(t.actor, t.index): t.op.expect for t in case.order if t.op.expect}
+    assert {key: seen[key] for key in wanted} == wanted
+
+
 def test_a_warning_of_the_kernel_is_a_result_with_its_log() -> None:
     program = load(ROOT / "corpora/findings/prefetch_direct__pfn_changes.prog")
     first, second = run(stock(), "direct", [*express.serial_cases("warns", program)] * 2)

@@ -119,6 +119,20 @@ def test_arm64_has_no_caches() -> None:
     assert told == "vcpu0[0] gpc_refresh: arm64 has no gfn_to_pfn caches"
 
 
+def test_nested_guests_need_nested_paging() -> None:
+    program = parse(f"{HEAD}vcpu0:\n  read gfn=0 l2=1\n")
+    assert express.reasons(program) == ()
+    assert express.reasons(program, "direct") == ()
+    assert "nested paging" in express.reasons(program, "shadow")[0]
+    assert "nested" in express.reasons(program, "arm64")[0]
+
+
+def test_arm64_has_no_system_management_mode() -> None:
+    program = parse(f"{HEAD}vcpu0:\n  read gfn=0 smm=1\n")
+    assert express.reasons(program) == ()
+    assert "management" in express.reasons(program, "arm64")[0]
+
+
 def test_a_program_with_a_schedule_is_a_case_for_each_order() -> None:
     text = f"""{HEAD}setup:
   create_gmem fd=gmem0 size=4p

@@ -22,12 +22,13 @@ CACHES_MAX: Final = 4
 KVMS_VALUE: Final = 1  # what KVM writes through a gfn_to_pfn cache, to the first byte of the page
 PRIVATE_SLOT: Final = 32700
 PRIVATE_GPA: Final = 0xD000_0000
-PRIVATE_SIZE: Final = (4 << 20) + PAGE  # on arm64, the page behind the slot ends guest code
+PRIVATE_SIZE: Final = (6 << 20) + PAGE  # on arm64, the page behind the slot ends guest code
 PRIVATE_HVA: Final = 0x6000_0000_0000
 BITMAP_PAGES_MAX: Final = 8 << 20
 LOW_END: Final = 4 << 20  # nothing of the executor lies below
 LOW_OWN_END: Final = 1 << 30  # the executor's code and data lie below
 GFN_MAX: Final = 1 << 28  # guest physical addresses of the emulated processor have 40 bits
+NESTED_GFN_MAX: Final = 1 << 20
 _U32: Final = 1 << 32
 _U64: Final = 1 << 64
 
@@ -61,6 +62,10 @@ WHY_NOT: Final = {
 }
 _NO_CACHES: Final = "arm64 has no gfn_to_pfn caches"
 X86_ONLY: Final = {name: _NO_CACHES for name in OPS if name.startswith("gpc_")}
+NO_NESTED: Final = {
+    "arm64": "the emulated arm64 machine has no nested virtualisation for guests",
+    "shadow": "without nested paging KVM offers its guests none, and shadows no nested tables",
+}
 _RANGES: Final = {  # op -> places of (start, length) pairs in its arguments
     "mmap": ((0, 1),),
     "munmap": ((0, 1),),
@@ -88,12 +93,16 @@ def reasons(program: Program, mmu: str = "") -> tuple[str, ...]:
 
     mmu: the lab's flavour that it is to run on, when it is not the program's own.
     """
-    arm64 = (mmu or program.profile.mmu) == "arm64"
+    flavour = mmu or program.profile.mmu.removeprefix("x86-")
     found: dict[str, str] = {}
     for where, op in _ops(program):
         why_not = _reasons_of(op)
-        if arm64 and op.name in X86_ONLY:
+        if flavour == "arm64" and op.name in X86_ONLY:
             why_not = iter((X86_ONLY[op.name],))
+        elif flavour in NO_NESTED and _has(op, "l2"):
+            why_not = iter((NO_NESTED[flavour],))
+        elif flavour == "arm64" and _has(op, "smm"):
+            why_not = iter(("arm64 has no system management mode",))
         for why in why_not:
             found.setdefault(why, f"{where} {op.name}: {why}")
     told = list(found.values())
@@ -138,6 +147,12 @@ def _is_own(start: int, end: int) -> bool:
     return low or (start < TASK_SIZE and end > PRIVATE_HVA)
 
 
+def _has(op: Op, name: str) -> bool:
+    """Whether an argument of this name is there and not 0."""
+    args = zip(OPS[op.name].args, op.args, strict=True)
+    return any(arg.name == name and value for arg, value in args)
+
+
 def _check_region(op: Op) -> Iterator[str]:
     slot, gpa, size, hva, flags = op.args[:5]
     space = op.args[-1]
@@ -161,10 +176,12 @@ def _check_access(op: Op) -> Iterator[str]:
         yield "the emulated processor has 40 bits of guest physical addresses"
     if PRIVATE_GPA <= gfn * PAGE < PRIVATE_GPA + PRIVATE_SIZE:
         yield "the executor's own guest code is there"
-    if values["smm"]:
-        yield "the executor does not enter system management mode"
-    if values["l2"]:
-        yield "the executor runs no nested guest"
+    if values["smm"] > 1:
+        yield "there are two address spaces"
+    if values["smm"] and values["l2"]:
+        yield "the executor's nested guest has no system management mode"
+    if values["l2"] and gfn >= NESTED_GFN_MAX:
+        yield "the executor's nested guest has 32 bits of addresses"
 
 
 def _check_user_access(op: Op) -> Iterator[str]:

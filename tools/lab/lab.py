@@ -81,8 +81,8 @@ def case_result(
 
 def _what_happened(case: Case, data: dict[str, Any]) -> str:
     at = int(data["at"])
-    turn = case.order[at] if at < len(case.order) else None
-    where = f"{turn.actor}[{turn.index}] {turn.op.name}" if turn else "no op"
+    turn = (*case.order, *wire.probe_turns(case))[at]
+    where = f"{turn.actor}[{turn.index}] {turn.op.name}"
     word = "killed after its deadline" if data["status"] == "timeout" else str(data["status"])
     return f"{word} in {where}: {data['trouble'] or 'it did not come back'}"
 

@@ -25,7 +25,7 @@ from typing import Any, Final
 from fuzz.actors import result_text
 from tools.lab.case import LAB, STATS, THREADS, Case, Observation, Turn
 
-DEADLINE_MS: Final = 10_000
+DEADLINE_MS: Final = 30_000  # a shared host may keep a machine waiting for seconds
 NAME_MAX: Final = 95
 _U64: Final = 1 << 64
 
@@ -41,13 +41,16 @@ def encode(cases: Sequence[Case], deadline_ms: int = DEADLINE_MS) -> bytes:
             f"case {number} {mode} {case.repeat} {program.vm} {program.vcpus} {deadline_ms} "
             f"{len(program.setup)} {name.encode('ascii', 'replace').decode()}"
         )
-        for turn in case.order:
+        for turn in (*case.order, *probe_turns(case)):
             args = " ".join(_number(value) for value in turn.op.args)
             lines.append(f"op {turn.actor} {turn.index} {turn.op.name} {args}".rstrip())
-        for index, op in enumerate(case.probes):
-            lines.append(f"op {LAB} {index} {op.name} {' '.join(map(_number, op.args))}".rstrip())
         lines.append("end")
     return "".join(f"{line}\n" for line in lines).encode("ascii")
+
+
+def probe_turns(case: Case) -> tuple[Turn, ...]:
+    """The probes as turns of the lab's own actor, behind those of the program."""
+    return tuple(Turn(LAB, index, op) for index, op in enumerate(case.probes))
 
 
 def _number(value: int) -> str:
@@ -68,8 +71,7 @@ def message(line: str) -> dict[str, Any] | None:
 def observations(case: Case, ops: Sequence[Any]) -> tuple[Observation, ...]:
     """What the ops of one attempt came to, as far as they got."""
     seen: list[Observation] = []
-    probes = (Turn(LAB, index, op) for index, op in enumerate(case.probes))
-    for turn, data in zip((*case.order, *probes), ops, strict=False):
+    for turn, data in zip((*case.order, *probe_turns(case)), ops, strict=False):
         if data is None:
             continue
         result, *counters = data

@@ -87,6 +87,10 @@ static void parse_op(struct test_case *test, char **rest)
 		op->args[i] = number(strtok_r(NULL, " ", rest));
 	test->forks |= !strcmp(name, "fork");
 	test->exits |= !strcmp(name, "exit_mm");
+	test->smm |= !strcmp(name, "read") && op->args[2];
+	test->smm |= !strcmp(name, "write") && op->args[3];
+	test->nested |= !strcmp(name, "read") && op->args[1];
+	test->nested |= !strcmp(name, "write") && op->args[2];
 	test->caches |= !strncmp(name, "gpc_", 4);
 	test->pages_out |= !strcmp(name, "madvise") && op->args[2] == ADVICE_PAGEOUT;
 	test->grabs |= !strcmp(name, "grab");

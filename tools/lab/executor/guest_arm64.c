@@ -48,11 +48,11 @@ static int set_register(struct vcpu *vcpu, uint64_t id, uint64_t value)
 	return ioctl(vcpu->fd, KVM_SET_ONE_REG, &reg);
 }
 
-int guest_setup_vcpu(struct vcpu *vcpu)
+int guest_setup_vcpu(struct vcpu *vcpu, bool nested)
 {
 	struct kvm_vcpu_init init;
 
-	if (ioctl(board->vm.fd, KVM_ARM_PREFERRED_TARGET, &init) ||
+	if (nested || ioctl(board->vm.fd, KVM_ARM_PREFERRED_TARGET, &init) ||
 	    ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init))
 		return -1;
 	return set_register(vcpu, CORE_REG(regs.pstate), PSTATE_EL1H) ||
@@ -111,6 +111,12 @@ void guest_access(struct call *call, uint64_t gfn, bool write, uint64_t value)
 
 	signal_forget();
 	report(call, run_code(call->vcpu, code, gfn * PAGE_SIZE, value), write);
+}
+
+/* There is no such mode. */
+int guest_set_smm(struct vcpu *vcpu, bool inside)
+{
+	return vcpu && inside ? -1 : 0;
 }
 
 void guest_flush(struct call *call)

@@ -1,41 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Guest code on x86: long mode with identity page tables.
+ * Guest code on x86: long mode with identity page tables (guest_tables.c).
  *
- * The first huge page of the executor's slot holds the code, the second one the page tables.
- * Modelled pages are mapped by 4K entries, which shadow paging shadows; the entries of a whole
- * table are written when a page of it is first touched, dirty (a clean one would be shadowed
- * read-only) and not accessed (KVM's prefetch looks at that bit).
- *
- * The slot is backed by huge pages, so it never counts as pages_4k.  Its own faults are kept out
- * of pf_fixed by running to a plain halt before each access.
+ * The first huge page of the executor's slot holds the code, the others page tables.  The slot is
+ * backed by huge pages, so it never counts as pages_4k.  Its own faults are kept out of pf_fixed
+ * by running to a plain halt before each access.
  */
 #include "lab.h"
 
 #if defined(__x86_64__)
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define CODE_GPA PRIVATE_GPA
-#define TABLES_GPA (PRIVATE_GPA + HUGE_PAGE)
-#define TABLES_NR (HUGE_PAGE / PAGE_SIZE)
+#include "guest_x86.h"
 
-#define PTE_PRESENT (1UL << 0)
-#define PTE_WRITE (1UL << 1)
-#define PTE_ACCESSED (1UL << 5)
-#define PTE_DIRTY (1UL << 6)
-#define PTE_HUGE (1UL << 7)
-#define PTE_ADDRESS 0x000ffffffffff000UL
-#define ENTRIES 512
 #define CPUID_MAX 128
-
-/* Where each piece of code starts, in bytes. */
-#define CODE_HALT 0x00
-#define CODE_LOAD 0x10
-#define CODE_STORE 0x20
-#define CODE_FLUSH 0x30
+#define MSR_VM_HSAVE_PA 0xc0010117
+#define HSAVE_GPA (PRIVATE_GPA + HUGE_PAGE - 3 * PAGE_SIZE) /* the processor's own, if it wants */
 
 static const uint8_t halt[] = { 0xf4 };
 static const uint8_t load[] = { 0x48, 0x8b, 0x07, 0xf4 }; /* mov (%rdi),%rax; hlt */
@@ -43,102 +25,29 @@ static const uint8_t store[] = { 0x48, 0x89, 0x07, 0xf4 }; /* mov %rax,(%rdi); h
 /* mov %cr3,%rax; mov %rax,%cr3; hlt */
 static const uint8_t flush[] = { 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8, 0xf4 };
 
-static unsigned int tables_used;
-
 /* A vCPU without CPUID has no long mode. */
 static struct {
 	struct kvm_cpuid2 head;
 	struct kvm_cpuid_entry2 entries[CPUID_MAX];
 } cpuid = { .head.nent = CPUID_MAX };
 
-static uint64_t *table(uint64_t gpa)
-{
-	return (uint64_t *)(PRIVATE_HVA + (gpa - PRIVATE_GPA));
-}
-
-static uint64_t new_table(void)
-{
-	if (tables_used == TABLES_NR)
-		return 0;
-	return TABLES_GPA + tables_used++ * PAGE_SIZE;
-}
-
-/* The table that an entry points to, made if there is none; 0 when there is no room. */
-static uint64_t below(uint64_t *entry)
-{
-	if (!(*entry & PTE_PRESENT)) {
-		uint64_t gpa = new_table();
-
-		if (!gpa)
-			return 0;
-		*entry = gpa | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
-	}
-	return *entry & PTE_ADDRESS;
-}
-
-static uint64_t *page_directory(uint64_t address)
-{
-	uint64_t gpa = below(&table(TABLES_GPA)[address >> 39 & (ENTRIES - 1)]);
-
-	if (gpa)
-		gpa = below(&table(gpa)[address >> 30 & (ENTRIES - 1)]);
-	return gpa ? table(gpa) : NULL;
-}
-
-static bool map_locked(uint64_t gfn)
-{
-	uint64_t address = gfn * PAGE_SIZE, *directory = page_directory(address), *entry, gpa;
-	uint64_t first = gfn & ~(uint64_t)(ENTRIES - 1);
-	unsigned int i;
-
-	if (!directory)
-		return false;
-	entry = &directory[address >> 21 & (ENTRIES - 1)];
-	if (*entry & PTE_PRESENT)
-		return true;
-	gpa = new_table();
-	if (!gpa)
-		return false;
-	for (i = 0; i < ENTRIES; i++)
-		table(gpa)[i] = (first + i) * PAGE_SIZE | PTE_PRESENT | PTE_WRITE | PTE_DIRTY;
-	*entry = gpa | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED;
-	return true;
-}
-
-/* Makes sure that the guest's page tables map a page to itself. */
-static bool map_identity(uint64_t gfn)
-{
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	bool done;
-
-	pthread_mutex_lock(&lock);
-	done = map_locked(gfn);
-	pthread_mutex_unlock(&lock);
-	return done;
-}
-
 void guest_init(void)
 {
-	uint8_t *code = (uint8_t *)PRIVATE_HVA;
+	uint8_t *code = guest_memory(CODE_GPA);
 
 	memcpy(code + CODE_HALT, halt, sizeof(halt));
 	memcpy(code + CODE_LOAD, load, sizeof(load));
 	memcpy(code + CODE_STORE, store, sizeof(store));
 	memcpy(code + CODE_FLUSH, flush, sizeof(flush));
+	nested_init(code);
 	if (ioctl(machine.kvm, KVM_GET_SUPPORTED_CPUID, &cpuid))
 		die("KVM_GET_SUPPORTED_CPUID: %s", strerror(errno));
 }
 
-/* The page tables start anew with each VM; what the last one used is cleaned. */
 void guest_new_vm(void)
 {
-	uint64_t *directory;
-
-	memset(table(TABLES_GPA), 0, (tables_used ?: TABLES_NR) * PAGE_SIZE);
-	tables_used = 1;
-	directory = page_directory(CODE_GPA);
-	directory[CODE_GPA >> 21 & (ENTRIES - 1)] =
-		CODE_GPA | PTE_PRESENT | PTE_WRITE | PTE_HUGE | PTE_ACCESSED | PTE_DIRTY;
+	tables_reset(&guest_tables);
+	tables_reset(&nested_tables);
 }
 
 static void set_segments(struct kvm_sregs *sregs)
@@ -157,7 +66,24 @@ static void set_segments(struct kvm_sregs *sregs)
 	sregs->ds = sregs->es = sregs->fs = sregs->gs = sregs->ss = data;
 }
 
-int guest_setup_vcpu(struct vcpu *vcpu)
+/* SVM for nested guests: switched on in EFER, and with a place for the host's state. */
+static int allow_nested(struct vcpu *vcpu, struct kvm_sregs *sregs)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = {
+		.head.nmsrs = 1,
+		.entry = { .index = MSR_VM_HSAVE_PA, .data = HSAVE_GPA },
+	};
+
+	sregs->efer |= 0x1000; /* SVME */
+	if (ioctl(vcpu->fd, KVM_SET_SREGS, sregs))
+		return -1;
+	return ioctl(vcpu->fd, KVM_SET_MSRS, &msrs) == 1 ? 0 : -1;
+}
+
+int guest_setup_vcpu(struct vcpu *vcpu, bool nested)
 {
 	struct kvm_sregs sregs;
 
@@ -168,27 +94,40 @@ int guest_setup_vcpu(struct vcpu *vcpu)
 	sregs.cr3 = TABLES_GPA;
 	sregs.cr4 = 0x20; /* PAE */
 	sregs.efer = 0x500; /* LMA, LME */
+	if (nested)
+		return allow_nested(vcpu, &sregs);
 	return ioctl(vcpu->fd, KVM_SET_SREGS, &sregs);
 }
 
-/* KVM_RUN from one piece of code; negative errno, or the exit's reason. */
-static int run_code(struct vcpu *vcpu, unsigned int code, uint64_t address, uint64_t value)
+/* System management mode without its entry and exit: the mode is part of a vCPU's events. */
+int guest_set_smm(struct vcpu *vcpu, bool inside)
 {
-	struct kvm_regs *regs = &vcpu->run->s.regs.regs;
+	struct kvm_vcpu_events events = {
+		.flags = KVM_VCPUEVENT_VALID_SMM,
+		.smi.smm = inside,
+	};
 
-	memset(regs, 0, sizeof(*regs));
-	regs->rip = CODE_GPA + code;
-	regs->rflags = 2;
-	regs->rdi = address;
-	regs->rax = value;
-	vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
-	vcpu->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+	return ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events);
+}
+
+int guest_resume(struct vcpu *vcpu)
+{
 	for (;;) {
 		if (!ioctl(vcpu->fd, KVM_RUN, NULL))
 			return vcpu->run->exit_reason;
 		if (errno != EINTR || signal_seen())
 			return -errno;
 	}
+}
+
+int guest_run(struct vcpu *vcpu, unsigned int code, const struct kvm_regs *regs)
+{
+	vcpu->run->s.regs.regs = *regs;
+	vcpu->run->s.regs.regs.rip = CODE_GPA + code;
+	vcpu->run->s.regs.regs.rflags = 2;
+	vcpu->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
+	vcpu->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+	return guest_resume(vcpu);
 }
 
 /* Lets KVM end an instruction that it emulates, without running any other. */
@@ -199,16 +138,15 @@ static void finish_mmio(struct vcpu *vcpu)
 	vcpu->run->immediate_exit = 0;
 }
 
-static void report(struct call *call, int reason, bool write)
+/* What an exit says of the access that led to it. */
+void guest_report(struct call *call, int reason, bool write, uint64_t loaded)
 {
-	struct kvm_run *run = call->vcpu->run;
-
 	if (signal_seen())
 		result_text(call, "SIGBUS");
 	else if (reason < 0)
 		result_number(call, reason);
 	else if (reason == KVM_EXIT_HLT)
-		result_value(call, write ? 0 : run->s.regs.regs.rax);
+		result_value(call, write ? 0 : loaded);
 	else if (reason == KVM_EXIT_MMIO)
 		result_text(call, "MMIO");
 	else if (reason == KVM_EXIT_SHUTDOWN)
@@ -217,8 +155,6 @@ static void report(struct call *call, int reason, bool write)
 		result_text(call, "INTERNAL_ERROR");
 	else
 		result_text(call, "UNEXPECTED_EXIT");
-	if (reason == KVM_EXIT_MMIO)
-		finish_mmio(call->vcpu);
 	signal_forget();
 }
 
@@ -226,39 +162,42 @@ static void report(struct call *call, int reason, bool write)
 static bool warm_up(struct call *call)
 {
 	struct vcpu *vcpu = call->vcpu;
+	struct kvm_regs regs = { 0 };
 	uint64_t before = stats_vcpu_faults(vcpu);
-	int reason = run_code(vcpu, CODE_HALT, 0, 0);
+	int reason = guest_run(vcpu, CODE_HALT, &regs);
 
 	vcpu->hidden_faults += stats_vcpu_faults(vcpu) - before;
 	if (reason == KVM_EXIT_HLT)
 		return true;
-	report(call, reason, false);
+	guest_report(call, reason, false, 0);
 	return false;
 }
 
 void guest_access(struct call *call, uint64_t gfn, bool write, uint64_t value)
 {
+	struct kvm_regs regs = { .rdi = gfn * PAGE_SIZE, .rax = value };
+	struct vcpu *vcpu = call->vcpu;
 	int reason;
 
-	if (!map_identity(gfn)) {
+	signal_forget();
+	if (!tables_map(&guest_tables, gfn)) {
 		result_text(call, "NO_GUEST_TABLES");
 		return;
 	}
-	signal_forget();
 	if (!warm_up(call))
 		return;
-	reason = run_code(call->vcpu, write ? CODE_STORE : CODE_LOAD, gfn * PAGE_SIZE, value);
-	report(call, reason, write);
+	reason = guest_run(vcpu, write ? CODE_STORE : CODE_LOAD, &regs);
+	guest_report(call, reason, write, vcpu->run->s.regs.regs.rax);
+	if (reason == KVM_EXIT_MMIO)
+		finish_mmio(vcpu);
 }
 
 void guest_flush(struct call *call)
 {
-	int reason;
+	struct kvm_regs regs = { 0 };
 
 	signal_forget();
-	if (!warm_up(call))
-		return;
-	reason = run_code(call->vcpu, CODE_FLUSH, 0, 0);
-	report(call, reason, true);
+	if (warm_up(call))
+		guest_report(call, guest_run(call->vcpu, CODE_FLUSH, &regs), true, 0);
 }
 #endif

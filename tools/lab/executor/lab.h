@@ -39,12 +39,12 @@
 /* What the grabber fills memory with; see tools/lab/case.py. */
 #define MARKER 0x6b72616d62616c67UL
 
-/* The executor's own slot: guest code, and the guest page tables in a huge page of their own. */
+/* The executor's own slot: a huge page of guest code, others of guest page tables. */
 #define HUGE_PAGE (2UL << 20)
 #define PRIVATE_SLOT 32700
 #define PRIVATE_GPA 0xd0000000UL
 #define PRIVATE_HVA 0x600000000000UL
-#define PRIVATE_SIZE (2 * HUGE_PAGE)
+#define PRIVATE_SIZE (3 * HUGE_PAGE)
 
 /* KVM's statistics that are read after each op, in the order of tools/lab/case.py. */
 enum { STAT_PAGES_4K, STAT_PF_FIXED, STAT_TLB_FLUSH, STAT_REMOTE, STAT_REMOTE_REQUESTS, STATS_NR };
@@ -97,6 +97,8 @@ struct test_case {
 	char name[96];
 	bool threads;
 	bool forks; /* has a fork op: what a child must not inherit is marked so */
+	bool smm; /* has an access in system management mode */
+	bool nested; /* has an access of a nested guest */
 	bool caches; /* has gpc ops */
 	bool pages_out; /* has an op that wants swap space */
 	bool grabs; /* has a grab probe */
@@ -197,9 +199,10 @@ int vm_file(const struct vm *vm, long fd);
 
 /* guest_*.c: code that runs in the guest, and the state of a new vCPU */
 void guest_init(void);
-int guest_setup_vcpu(struct vcpu *vcpu);
+int guest_setup_vcpu(struct vcpu *vcpu, bool nested);
 void guest_new_vm(void);
 void guest_access(struct call *call, uint64_t gfn, bool write, uint64_t value);
+int guest_set_smm(struct vcpu *vcpu, bool inside);
 void guest_flush(struct call *call);
 
 /* ops_gpc.c */

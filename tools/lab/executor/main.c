@@ -92,7 +92,7 @@ static void private_memory(void)
 	int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
 	void *at;
 
-	write_file("/proc/sys/vm/nr_hugepages", "4");
+	write_file("/proc/sys/vm/nr_hugepages", "3");
 	at = mmap((void *)PRIVATE_HVA, PRIVATE_SIZE, PROT_READ | PROT_WRITE, flags | MAP_HUGETLB,
 		  -1, 0);
 	machine.has_private_huge = at != MAP_FAILED;

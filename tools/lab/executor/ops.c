@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guest_x86.h"
+
 #define OP(name, args_nr) { #name, args_nr, op_##name }
 
 /* args_nr: as many as the vocabulary has, in its order. */
@@ -76,14 +78,33 @@ void op_stat(struct call *call)
 		result_number(call, stats[call->args[0]]);
 }
 
+static void access_page(struct call *call, bool write, uint64_t value, bool nested, bool smm)
+{
+	if (smm && guest_set_smm(call->vcpu, true)) {
+		result_text(call, "NO_SMM");
+		return;
+	}
+#if defined(__x86_64__)
+	if (nested)
+		nested_access(call, call->args[0], write, value);
+#else
+	if (nested)
+		result_text(call, "NOT_NESTED");
+#endif
+	if (!nested)
+		guest_access(call, call->args[0], write, value);
+	if (smm)
+		guest_set_smm(call->vcpu, false);
+}
+
 void op_read(struct call *call)
 {
-	guest_access(call, call->args[0], false, 0);
+	access_page(call, false, 0, call->args[1], call->args[2]);
 }
 
 void op_write(struct call *call)
 {
-	guest_access(call, call->args[0], true, call->args[1]);
+	access_page(call, true, call->args[1], call->args[2], call->args[3]);
 }
 
 void op_guest_flush(struct call *call)

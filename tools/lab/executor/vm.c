@@ -27,7 +27,7 @@ static int trouble(const char *what)
 	return -1;
 }
 
-static int create_vcpu(struct vm *vm, unsigned int id)
+static int create_vcpu(struct vm *vm, unsigned int id, bool nested)
 {
 	struct vcpu *vcpu = &vm->vcpus[id];
 
@@ -42,7 +42,7 @@ static int create_vcpu(struct vm *vm, unsigned int id)
 	/* A forked child of the program must not keep the VM. */
 	madvise(vcpu->run, machine.vcpu_mmap_size, MADV_DONTFORK);
 	vcpu->stats_fd = ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL);
-	if (guest_setup_vcpu(vcpu))
+	if (guest_setup_vcpu(vcpu, nested))
 		return trouble("the state of a new vCPU");
 	return 0;
 }
@@ -61,11 +61,11 @@ int vm_create(struct vm *vm, const struct test_case *test)
 		return trouble(test->sw_protected ? "KVM_CREATE_VM of a software-protected VM"
 						  : "KVM_CREATE_VM");
 	guest_new_vm();
-	if (private_slot(vm->fd, 0))
+	if (private_slot(vm->fd, 0) || (test->smm && private_slot(vm->fd, 1)))
 		return trouble("the executor's own memslot");
 	vm->stats_fd = ioctl(vm->fd, KVM_GET_STATS_FD, NULL);
 	for (i = 0; i < test->vcpus_nr; i++) {
-		if (create_vcpu(vm, i))
+		if (create_vcpu(vm, i, test->nested))
 			return -1;
 		vm->vcpus_nr = i + 1;
 	}
