@@ -125,6 +125,7 @@ void nested_access(struct call *call, uint64_t gfn, bool write, uint64_t value)
 {
 	struct vcpu *vcpu = call->vcpu;
 	uint64_t before = stats_vcpu_faults(vcpu);
+	unsigned int code = write ? NESTED_STORE : NESTED_LOAD;
 	int reason;
 
 	signal_forget();
@@ -136,7 +137,7 @@ void nested_access(struct call *call, uint64_t gfn, bool write, uint64_t value)
 	reason = run_nested(vcpu, NESTED_HALT, 0, 0);
 	vcpu->hidden_faults += stats_vcpu_faults(vcpu) - before;
 	if (reason == KVM_EXIT_HLT)
-		reason = run_nested(vcpu, write ? NESTED_STORE : NESTED_LOAD, gfn * PAGE_SIZE, value);
+		reason = run_nested(vcpu, code, gfn * PAGE_SIZE, value);
 	guest_report(call, reason, write, loaded(vcpu));
 	while (reason == KVM_EXIT_MMIO) { /* the other half, too */
 		memset(vcpu->run->mmio.data, 0, sizeof(vcpu->run->mmio.data));
