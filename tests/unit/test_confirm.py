@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from fuzz.folder import save
+from reference.features import Profile
 from tools.campaign.layout import Layout
 from tools.campaign.records.listing import Listing
 from tools.cases import Models
 from tools.cli import main
 from tools.lab import confirmation
-from tools.lab.confirm import Wish, confirm, verdict_of
+from tools.lab.confirm import Wish, confirm, plan_for, verdict_of
 from tools.lab.confirmation import (
     CONFIRMED,
     DISAGREES,
@@ -25,6 +26,7 @@ from tools.lab.confirmation import (
     digest,
 )
 from tools.lab.export.bundle import files_of, reproducer_of
+from tools.lab.export.errors import NotExpressibleError
 from tools.lab.export.plan import Plan
 from tools.lab.export.render import expected_output
 from tools.lab.export.subject import Subject, load_subject
@@ -222,3 +224,27 @@ def test_the_summary_of_several_kernels_has_them_all() -> None:
     verdicts = (KernelVerdict("7.2", CONFIRMED, "one"), KernelVerdict("7.3", NOT_RUN, "two"))
     assert Confirmation("f", "p", (), verdicts).summary == "one; two"
     assert Confirmation("f", "p").summary == NOT_RUN
+
+
+@pytest.mark.parametrize(("function", "hits"), [("mmu_set_spte", 3), ("kfree", 0)])
+def test_a_warning_counts_only_when_it_comes_from_the_function_of_the_finding(
+    function: str, hits: int
+) -> None:
+    path = str(FINDINGS / "prefetch_direct__pfn_changes.prog")
+    subject = load_subject(path, Models(), "warn")
+    assert subject is not None
+    plan = reproducer_of(subject).plan
+    log = f"# log: WARNING: arch/x86/kvm/mmu/mmu.c:1 at {function}+0x1/0x2 [kvm]"
+    lines = (*printed(plan, 1), log)
+    found = kernel_run(plan, Output("x", lines, "exit 1"), "7.2", True, "direct", 3)
+    assert found.hits == hits
+
+
+def test_a_kernel_is_asked_where_its_model_does_not_show_the_finding() -> None:
+    subject = subject_of(FINDINGS / "gpc_gmem_slot__v72.prog")
+    plan, text, remark = plan_for(subject, Profile("v7.3", "x86-tdp"))
+    assert plan.program.profile == Profile("v7.2", "x86-tdp")
+    assert "TEST_CACHE" in text
+    assert remark == "the model of v7.3 x86-tdp says it is not there"
+    with pytest.raises(NotExpressibleError):
+        plan_for(subject_of(STALE_LEAF), Profile("v7.2", "x86-tdp"))

@@ -108,7 +108,7 @@ def _ask(subject: Subject, series: str, wish: Wish, answer: _Answer) -> _Ask | N
         answer.verdicts.append(KernelVerdict(series, NOT_RUN, f"not run on {series}: no model"))
         return None
     try:
-        plan, text, remark = _plan(subject, profile)
+        plan, text, remark = plan_for(subject, profile)
     except NotExpressibleError as error:
         if str(error) not in answer.reasons:
             answer.reasons.append(str(error))
@@ -117,7 +117,7 @@ def _ask(subject: Subject, series: str, wish: Wish, answer: _Answer) -> _Ask | N
     return _Ask(subject, series, plan, wish.attempts or usual, compile_static(text), remark)
 
 
-def _plan(subject: Subject, profile: Profile) -> tuple[Plan, str, str]:
+def plan_for(subject: Subject, profile: Profile) -> tuple[Plan, str, str]:
     """Plan, C and remark for a profile; where its model does not show the finding, those of the
     finding's own profile: the kernel is asked all the same.  Raises NotExpressibleError."""
     finding = subject.finding
