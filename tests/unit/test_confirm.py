@@ -75,7 +75,7 @@ def test_a_kernel_that_does_as_the_models_say_confirms_with_its_whole_trace() ->
     assert [run.trace for run in runs] == [(18, 18), (18, 18)]
     assert not runs[0].evidence
     assert runs[1].evidence[0].startswith("broken in 3 of 3: after vmm0 munmap, no leaf maps")
-    assert verdict_of("patched-only", *runs).verdict == CONFIRMED
+    assert verdict_of("patched-only", runs[0], runs[1]).verdict == CONFIRMED
 
 
 def test_a_test_that_is_not_about_the_rule_confirms_nothing() -> None:
@@ -181,7 +181,7 @@ def a_confirmation(subject: Subject) -> Confirmation:
         )
         for side in (0, 1)
     )
-    verdict = verdict_of("patched-only", *runs)
+    verdict = verdict_of("patched-only", runs[0], runs[1])
     program = subject.finding.program
     return Confirmation(subject.finding.fingerprint, digest(program), runs, (verdict,))
 
@@ -248,3 +248,17 @@ def test_a_kernel_is_asked_where_its_model_does_not_show_the_finding() -> None:
     assert remark == "the model of v7.3 x86-tdp says it is not there"
     with pytest.raises(NotExpressibleError):
         plan_for(subject_of(STALE_LEAF), Profile("v7.2", "x86-tdp"))
+
+
+@pytest.mark.parametrize(
+    ("stock", "patched", "verdict"),
+    [(3, 2, CONFIRMED), (3, 0, CONFIRMED), (0, 2, NOT_REPRODUCED), (0, 0, NOT_REPRODUCED)],
+)
+def test_a_race_of_both_sides_is_confirmed_by_the_stock_kernel(
+    stock: int, patched: int, verdict: str
+) -> None:
+    assert verdict_of("both", run(stock), run(patched), race=True).verdict == verdict
+
+
+def test_a_race_of_the_patch_alone_is_not_confirmed_when_the_stock_kernel_shows_it() -> None:
+    assert verdict_of("patched-only", run(1), run(5), race=True).verdict == DISAGREES
