@@ -93,7 +93,7 @@ _START: Final[dict[str, Callable[..., Any]]] = {
     "pagemap_scan": lambda k, _, hva, size: k.do_pagemap_scan(hva, size),
     "mlock": lambda k, _, hva, size: k.do_mlock(hva, size),
     "fork": lambda k, _: k.do_fork(),
-    "move_pages": lambda k, _, hva: k.migrate_page(hva >> PAGE_SHIFT),
+    "move_pages": lambda k, _, hva: k.do_pages_move(hva >> PAGE_SHIFT),
     "user_read": lambda k, _, hva: k.user_access(hva >> PAGE_SHIFT, False, 0),
     "user_write": lambda k, _, hva, value: k.user_access(hva >> PAGE_SHIFT, True, value),
     "numa_scan": _numa_scan,

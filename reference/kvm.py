@@ -259,6 +259,7 @@ class Kvm(KvmState):
     pages_mapping = mm_rmap.pages_mapping
     unmap_one = mm_rmap.unmap_one
     unmap_mapping_folio = mm_rmap.unmap_mapping_folio
+    do_pages_move = mm_rmap.do_pages_move
     migrate_page = mm_rmap.migrate_page
     remove_migration_ptes = mm_rmap.remove_migration_ptes
     compact_page = mm_rmap.compact_page

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reference.frames import Frame, put_page
-from reference.mm_types import Entry, Vma
+from reference.mm_types import PUD_SHIFT, Entry, Vma
 from reference.mm_vma import page_align, page_range
 from reference.primitives import Steps, WantRead, WantWrite
-from reference.uapi import EINVAL, ENOMEM, PAGE_MASK, PAGE_SHIFT, U64
+from reference.uapi import EFAULT, EINVAL, ENOMEM, PAGE_MASK, PAGE_SHIFT, U64
 
 if TYPE_CHECKING:
     from reference.kvm import Kvm
@@ -211,17 +211,23 @@ def write_protect_ptes(kvm: Kvm, start: int, end: int) -> Steps[None]:
 
 
 def uffd_writeprotect(kvm: Kvm, hva: int, length: int, wp_async: bool) -> Steps[int]:
-    """Mirror of mwriteprotect_range(), mm/userfaultfd.c; guest_memfd only in WP_ASYNC mode."""
+    """Mirror of userfaultfd_register() and mwriteprotect_range(), mm/userfaultfd.c.
+
+    guest_memfd only in WP_ASYNC mode, which puts markers where no page is: so its notifiers do
+    not ask whether anything is populated (pgtable_populate_needed(), mm/mprotect.c).
+    """
     pages = page_range(hva, length)
     if pages is None:
         return -EINVAL
     yield UFFD_LOCK
     kvm.mmap_lock.read_lock()
+    parts = kvm.vmas_in(*pages)
     result = 0
-    for vma, start, end in kvm.vmas_in(*pages):
-        if vma.file is not None and not wp_async:
-            result = -EINVAL
-            break
+    if not parts or (not wp_async and any(vma.file is not None for vma, _, _ in parts)):
+        result = -EINVAL
+    for _, start, end in [] if result else parts:
+        if wp_async:
+            kvm.mm.puds.update(range(start >> PUD_SHIFT, ((end - 1) >> PUD_SHIFT) + 1))
         first = kvm.first_populated(start, end)
         if first is not None:
             yield from kvm.write_protect_ptes(first, end)
@@ -245,7 +251,7 @@ def do_pagemap_scan(kvm: Kvm, hva: int, length: int) -> Steps[int]:
     """
     pages = page_range(hva, length)
     if pages is None:
-        return -EINVAL
+        return -EINVAL if hva & PAGE_MASK or length <= 0 else -EFAULT
     yield PAGEMAP_LOCK
     kvm.mmap_lock.read_lock()
     yield from kvm.write_protect_ptes(pages[0], pages[1])

@@ -12,7 +12,17 @@ from reference.frames import Frame, alloc_page, put_page
 from reference.gmem_types import GmemInode
 from reference.mm_types import Entry
 from reference.primitives import Steps, Want, WantLock, WantRead
-from reference.uapi import EAGAIN, EBUSY, ENOENT, ENOMEM, EOPNOTSUPP, PAGE_MASK, PAGE_SHIFT
+from reference.uapi import (
+    EACCES,
+    EAGAIN,
+    EBUSY,
+    EFAULT,
+    ENOENT,
+    ENOMEM,
+    EOPNOTSUPP,
+    PAGE_MASK,
+    PAGE_SHIFT,
+)
 
 if TYPE_CHECKING:
     from reference.kvm import Kvm
@@ -81,6 +91,23 @@ def unmap_mapping_folio(kvm: Kvm, inode: GmemInode, frame: Frame, index: int) ->
     while left := kvm.pages_mapping(frame):
         if (yield from kvm.unmap_one(left[0], frame, None)):
             put_page(kvm, frame)
+
+
+def do_pages_move(kvm: Kvm, page: int) -> Steps[int]:
+    """Mirror of do_pages_move(), mm/migrate.c, for one page and without MPOL_MF_MOVE_ALL.
+
+    What is not fit for moving is told at once; pages mapped more than once are left alone.
+    """
+    if kvm.find_vma(page) is None:
+        return -EFAULT
+    pte = kvm.mm.ptes.get(page)
+    if pte is None:
+        return -ENOENT
+    if pte.frame is kvm.zero_frame:
+        return -EFAULT
+    if pte.frame.mapcount > 1:
+        return -EACCES
+    return (yield from kvm.migrate_page(page))
 
 
 def migrate_page(kvm: Kvm, page: int) -> Steps[int]:

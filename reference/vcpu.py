@@ -21,7 +21,6 @@ from reference.state import (
 from reference.uapi import (
     EAGAIN,
     EFAULT,
-    EHWPOISON,
     EINTR,
     EINVAL,
     EIO,
@@ -226,7 +225,9 @@ def kvm_tdp_map_page(kvm: Kvm, vcpu: Vcpu, gfn: int) -> Steps[int]:
             continue
         if isinstance(result, int):
             return result
-        return -ENOENT if result == "MMIO" else (-EHWPOISON if result == "SIGBUS" else -EFAULT)
+        if result == "SIGBUS":  # kvm_send_hwpoison_signal(), then a retry that meets the signal
+            return -EINTR
+        return -ENOENT if result == "MMIO" else -EFAULT
 
 
 def backing_of(kvm: Kvm, gfn: int, as_id: int) -> int | None:

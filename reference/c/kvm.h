@@ -168,6 +168,7 @@ result_t user_access(struct kvm *kvm, s64 page, bool write, s64 value);
 struct keys pages_mapping(struct kvm *kvm, struct frame *frame);
 bool unmap_one(struct kvm *kvm, s64 page, struct frame *frame, struct entry *entry); /* or NULL */
 void unmap_mapping_folio(struct kvm *kvm, struct gmem_inode *inode, struct frame *frame, s64 index);
+s64 do_pages_move(struct kvm *kvm, s64 page);
 s64 migrate_page(struct kvm *kvm, s64 page);
 s64 compact_page(struct kvm *kvm, s64 page);
 s64 reclaim_page(struct kvm *kvm, s64 page, bool check_young);

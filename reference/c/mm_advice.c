@@ -305,24 +305,32 @@ static void write_protect_ptes(struct kvm *kvm, s64 start, s64 end)
 	kvm_mmu_notifier_invalidate_range_end(kvm, start, end);
 }
 
-/* mwriteprotect_range(), mm/userfaultfd.c; guest_memfd only in WP_ASYNC mode. */
+/*
+ * userfaultfd_register() and mwriteprotect_range(), mm/userfaultfd.c.
+ *
+ * guest_memfd only in WP_ASYNC mode, which puts markers where no page is: so its notifiers do not
+ * ask whether anything is populated (pgtable_populate_needed(), mm/mprotect.c).
+ */
 s64 uffd_writeprotect(struct kvm *kvm, u64 hva, u64 length, bool wp_async)
 {
 	s64 start, end, first;
 	struct vec parts;
-	s64 result = 0;
+	s64 result;
 
 	if (!page_range(hva, length, &start, &end))
 		return -EINVAL;
 	read_lock(&kvm->mmap_lock, "mwriteprotect_range.mmap_lock");
 	parts = vmas_in(kvm, start, end);
-	for (u32 i = 0; i < parts.n; i++) {
+	result = parts.n ? 0 : -EINVAL;
+	for (u32 i = 0; i < parts.n && !wp_async; i++)
+		if (((struct vma_part *)parts.items[i])->vma->file)
+			result = -EINVAL;
+	for (u32 i = 0; i < parts.n && !result; i++) {
 		const struct vma_part *part = parts.items[i];
 
-		if (part->vma->file && !wp_async) {
-			result = -EINVAL;
-			break;
-		}
+		for (s64 pud = part->start >> PUD_SHIFT; wp_async && pud <= (part->end - 1) >> PUD_SHIFT;
+		     pud++)
+			set_add(&kvm->mm.puds, pud);
 		first = first_populated(kvm, part->start, part->end);
 		if (first != NOT_POPULATED)
 			write_protect_ptes(kvm, first, part->end);
@@ -350,7 +358,7 @@ s64 do_pagemap_scan(struct kvm *kvm, u64 hva, u64 length)
 	s64 start, end;
 
 	if (!page_range(hva, length, &start, &end))
-		return -EINVAL;
+		return hva & PAGE_MASK || !length ? -EINVAL : -EFAULT;
 	read_lock(&kvm->mmap_lock, "do_pagemap_scan.mmap_lock");
 	write_protect_ptes(kvm, start, end);
 	read_unlock(&kvm->mmap_lock);

@@ -194,6 +194,25 @@ static void remove_migration_ptes(struct kvm *kvm, const struct vec *moved,
 		put_page(kvm, target); /* every mapping went away meanwhile */
 }
 
+/*
+ * do_pages_move(), mm/migrate.c, for one page and without MPOL_MF_MOVE_ALL.  What is not fit for
+ * moving is told at once; pages mapped more than once are left alone.
+ */
+s64 do_pages_move(struct kvm *kvm, s64 page)
+{
+	const struct pte *pte = map_get(&kvm->mm.ptes, page);
+
+	if (!find_vma(kvm, page))
+		return -EFAULT;
+	if (!pte)
+		return -ENOENT;
+	if (pte->frame == kvm->zero_frame)
+		return -EFAULT;
+	if (pte->frame->mapcount > 1)
+		return -EACCES;
+	return migrate_page(kvm, page);
+}
+
 /* isolate_migratepages_block(), mm/compaction.c: passes over guest_memfd pages. */
 s64 compact_page(struct kvm *kvm, s64 page)
 {

@@ -187,7 +187,7 @@ result_t start_op(struct kvm *kvm, struct task *task, struct kvm_vcpu *vcpu, con
 	case OP_child_exit:
 		return child_exit(kvm);
 	case OP_move_pages: /* hva */
-		return migrate_page(kvm, page_of(a[0]));
+		return do_pages_move(kvm, page_of(a[0]));
 	case OP_user_read: /* hva */
 		return user_access(kvm, page_of(a[0]), false, 0);
 	case OP_user_write: /* hva value */

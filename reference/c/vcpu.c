@@ -256,8 +256,8 @@ static s64 kvm_tdp_map_page(struct kvm *kvm, struct kvm_vcpu *vcpu, s64 gfn)
 			continue;
 		case RET_PF_EMULATE:
 			return -ENOENT;
-		case RESULT_SIGBUS:
-			return -EHWPOISON;
+		case RESULT_SIGBUS: /* kvm_send_hwpoison_signal(), then a retry that meets it */
+			return -EINTR;
 		default:
 			return is_word(r) ? -EFAULT : r;
 		}

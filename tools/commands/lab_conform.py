@@ -24,12 +24,15 @@ from tools.lab.conform.compare import Comparison, Verdict
 from tools.lab.conform.draw import random_cases
 from tools.lab.conform.limits import shipped_limits
 from tools.lab.conform.observe import profile_of
+from tools.lab.conform.remember import Remembering
 from tools.lab.conform.session import Session, able, corpus_cases
 from tools.lab.conform.shrink import round_robin
 from tools.lab.conform.tally import Tally
+from tools.lab.executor_build import build_executor
 from tools.lab.lab import Lab
 from tools.lab.machines import ALL_MMUS, MMUS
 from tools.lab.plan import PATCHED, STOCK, Request, kernel_for
+from tools.lab.shelf import Shelf, key_of, sha256
 
 BOTH: Final = "both"
 WIDTH: Final = 200
@@ -48,6 +51,8 @@ MODELS: Final = {STOCK: "stock", PATCHED: "seed"}
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all there.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("conform"),
               show_default=True, help="Folder for programs that differ.")  # fmt: skip
+@click.option("--fresh", is_flag=True, help="Ask kernels again for what they have answered.")
+@click.option("--no-shrink", is_flag=True, help="Leave programs that differ as they are.")
 def lab_conform(
     paths: tuple[str, ...],
     count: int | None,
@@ -57,6 +62,8 @@ def lab_conform(
     which: str,
     json_file: Path | None,
     output: Path,
+    fresh: bool,
+    no_shrink: bool,
 ) -> int:
     """Run programs op by op on models and on real kernels, and compare all that both expose.
 
@@ -77,7 +84,12 @@ def lab_conform(
     for version in series:
         for kind in kinds:
             for mmu in mmus:
-                tally, differ = _one(version, kind, mmu, programs, count or 0, seed)
+                session = _session(version, kind, mmu, fresh)
+                session.shrinks = not no_shrink
+                cases, cannot = corpus_cases(programs, session.profile)
+                cases += random_cases(seed, count or 0, session.profile, able())
+                differ, tally = session.run(cases), session.tally
+                tally.skipped.update(Counter(cannot.values()))
                 tallies.append(tally)
                 found += [(tally, each) for each in differ]
                 click.echo(table.summary(tally), err=True)
@@ -89,30 +101,20 @@ def lab_conform(
     return exits.FINDING if found else exits.CLEAN
 
 
-def _one(
-    version: str,
-    kind: str,
-    mmu: str,
-    programs: Sequence[tuple[str, Program]],
-    count: int,
-    seed: int,
-) -> tuple[Tally, list[Comparison]]:
+def _session(version: str, kind: str, mmu: str, fresh: bool) -> Session:
     """One kernel with one MMU flavour."""
     kernel = kernel_for(Request((kind,)), version, kind, mmu)
-    profile = profile_of(kernel.release, mmu)
-    cases, cannot = corpus_cases(programs, profile)
-    cases += random_cases(seed, count, profile, able())
-    session = Session(
-        Lab(kernel, mmu),
+    executor = build_executor(kernel.arch)
+    shelf = Shelf()
+    bench = Remembering(Lab(kernel, mmu), key_of(kernel.key, mmu, sha256(executor)), shelf, fresh)
+    return Session(
+        bench,
         load_model(MODELS[kind]),
-        profile,
+        profile_of(kernel.release, mmu),
         shipped_limits(),
         kind == PATCHED,
         tell=lambda text: click.echo(f"{version} {kind} {mmu}: {text}", err=True),
     )
-    differ = session.run(cases)
-    session.tally.skipped.update(Counter(cannot.values()))
-    return session.tally, differ
 
 
 def _print(tallies: Sequence[Tally]) -> None:

@@ -81,6 +81,8 @@ def compare(
                 stop |= value.limit is not None and value.limit.spoils
             elif value.verdict is Verdict.DIFFERS:
                 stop |= about == RESULT
+            if stop:
+                break
         if stop:
             return Comparison(case, tuple(values), at + 1)
         before = (one, other)

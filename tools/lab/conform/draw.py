@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from fuzz.codec import LAYOUTS, draw_setup
@@ -35,12 +35,14 @@ _SECOND_VCPU: Final = 5  # one program in so many has two
 class Able:
     """What a kernel can be asked for: names of ops, VM types, and a word on a single op's values.
 
-    refuses: why this op cannot be asked for on that profile; "" when it can.
+    refuses: why this op cannot be asked for on that profile; "" when it can.  fit: gives it the
+    values that alone can be asked for.
     """
 
     ops: frozenset[str]
     vms: frozenset[str]
     refuses: Callable[[Op, Profile], str]
+    fit: Callable[[Op, Profile], Op] = field(default=lambda op, profile: op)
 
 
 def random_cases(seed: int, count: int, profile: Profile, able: Able) -> Iterator[Case]:
@@ -97,7 +99,7 @@ def _draw(world: World, table: tuple[str, ...], able: Able) -> Op:
             name: value.copy() if isinstance(value, list | dict) else value
             for name, value in vars(world).items()
         }
-        op = draw_op(world, table)
+        op = able.fit(draw_op(world, table), world.profile)
         if op.name in able.ops and not able.refuses(op, world.profile):
             return op
         vars(world).update(before)

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final
 
 from fuzz.overlay import Model
 from fuzz.vocabulary import VMS, Op, Program
 from reference.features import Profile
 from tools.lab import express
-from tools.lab.case import BootResult, Case, CaseResult
+from tools.lab.case import Case, CaseResult
+from tools.lab.conform.bench import Bench
 from tools.lab.conform.compare import Comparison, Verdict, compare
 from tools.lab.conform.draw import Able
 from tools.lab.conform.limits import Limits, Where
-from tools.lab.conform.observe import observe, profile_of
+from tools.lab.conform.observe import observe
 from tools.lab.conform.shrink import one_of_each, shrink
 from tools.lab.conform.tally import Tally
 
 REPEATS: Final = 2  # more runs of what differs in flush counters alone
+LOGS: Final = ("get_dirty_log", "clear_dirty_log")
 FLUSHES: Final = ("tlb_flush", "remote_tlb_flush_requests")
 ORDERS_MAX: Final = 4  # serial orders of a corpus program
 SHRUNK_MAX: Final = 12  # kinds of difference that are made small
-
-
-class Bench(Protocol):
-    """A kernel that runs cases: tools.lab.lab.Lab, or a stand-in of a test."""
-
-    def run(self, cases: Sequence[Case]) -> list[BootResult]:
-        """One result for each case, in their order over all boots."""
 
 
 @dataclass(slots=True)
@@ -40,6 +35,7 @@ class Session:
     profile: Profile
     limits: Limits
     patched: bool = False
+    shrinks: bool = True
     tell: Callable[[str], None] = field(default=lambda text: None)
     tally: Tally = field(init=False)
 
@@ -48,7 +44,7 @@ class Session:
 
     def run(self, cases: Sequence[Case]) -> list[Comparison]:
         """Compare all cases; returns those that differ, the first of each kind made small."""
-        comparisons = self._look(cases, counted=True)
+        comparisons = self.look(cases, counted=True)
         unsure = [at for at, one in enumerate(comparisons) if _only_flushes(one)]
         for again in self._again([comparisons[at].case for at in unsure]):
             for at, comparison in zip(unsure, again, strict=True):
@@ -57,17 +53,18 @@ class Session:
                     self.tally.unsteady += 1
         self.tally.add(comparisons)
         kinds = one_of_each(comparisons)
-        if not kinds:
-            return []
+        if not kinds or not self.shrinks:
+            return kinds
         self.tell(f"{len(kinds)} kinds of difference; making {min(len(kinds), SHRUNK_MAX)} small")
-        small = shrink(kinds[:SHRUNK_MAX], self._look)
+        small = shrink(kinds[:SHRUNK_MAX], self.look)
         return one_of_each(small) + kinds[SHRUNK_MAX:]
 
     def _again(self, cases: Sequence[Case]) -> Iterable[list[Comparison]]:
         for _ in range(REPEATS if cases else 0):
-            yield self._look(cases)
+            yield self.look(cases)
 
-    def _look(self, cases: Sequence[Case], counted: bool = False) -> list[Comparison]:
+    def look(self, cases: Sequence[Case], counted: bool = False) -> list[Comparison]:
+        """Run and compare, and nothing else; counted: the boots are those of the tally."""
         if not cases:
             return []
         boots = self.bench.run(cases)
@@ -96,16 +93,24 @@ def _only_flushes(comparison: Comparison) -> bool:
 def able(capabilities: Iterable[str] = ()) -> Able:
     """What the executor can carry out.  capabilities: names of VM types beyond the default."""
     return Able(
-        ops=frozenset(express.EXECUTED - {"stat", "exit_mm"}),
+        ops=frozenset(express.EXECUTED - {"stat", "exit_mm"} | {"gpc_read"}),
         vms=frozenset(VMS[:1]) | (frozenset(capabilities) & frozenset(VMS)),
         refuses=refused,
+        fit=fitted,
     )
 
 
 def refused(op: Op, profile: Profile) -> str:
     """Why a single op cannot be asked for on a real kernel; "" when it can."""
     reasons = express.reasons(Program(profile, setup=(op,)))
+    if not reasons and op.name in LOGS and op.args[0] + (op.args[-1] << 16) >= 1 << 32:
+        return "the kernel's slot field has 32 bits"
     return reasons[0] if reasons else ""
+
+
+def fitted(op: Op, profile: Profile) -> Op:
+    """The op with the values that KVM itself would use, where it chooses them."""
+    return express.with_kvms_values(Program(profile, setup=(op,))).setup[0]
 
 
 def corpus_cases(
@@ -127,6 +132,3 @@ def corpus_cases(
         except ValueError as error:
             cannot[path] = str(error)
     return cases, cannot
-
-
-__all__ = ["Bench", "Session", "able", "corpus_cases", "profile_of", "refused"]
