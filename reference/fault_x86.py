@@ -242,6 +242,7 @@ def make_spte(
     spte = Spte(frame, writable, prefetched=fault is None)
     spte.generation = generation
     root.sptes[gfn] = spte
+    root.tables = True
     if writable:
         kvm.mark_page_dirty_in_slot(slot, gfn)
     kvm.watch.spte_installed(root, gfn, spte, fault)

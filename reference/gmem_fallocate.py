@@ -36,7 +36,7 @@ def kvm_gmem_fallocate(kvm: Kvm, fd: int, mode: int, offset: int, length: int) -
     file = kvm.fds.get(fd)
     if file is None and fd != FD_FILE:
         return -EBADF
-    if offset < 0 or length <= 0 or offset > LARGEST_FILE:
+    if not 0 < length <= LARGEST_FILE or not 0 <= offset <= LARGEST_FILE:  # loff_t is signed
         return -EINVAL
     if mode & ~FALLOC_FL_SUPPORTED_MASK:
         return -EOPNOTSUPP

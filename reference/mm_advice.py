@@ -11,7 +11,17 @@ from reference.frames import Frame, put_page
 from reference.mm_types import PUD_SHIFT, Entry, Vma
 from reference.mm_vma import page_align, page_range
 from reference.primitives import Steps, WantRead, WantWrite
-from reference.uapi import EFAULT, EINVAL, ENOMEM, PAGE_MASK, PAGE_SHIFT, U64
+from reference.uapi import (
+    EAGAIN,
+    EBUSY,
+    EFAULT,
+    EINVAL,
+    ENOMEM,
+    EOPNOTSUPP,
+    PAGE_MASK,
+    PAGE_SHIFT,
+    U64,
+)
 
 if TYPE_CHECKING:
     from reference.kvm import Kvm
@@ -107,10 +117,13 @@ def madvise_vma(kvm: Kvm, vma: Vma, start: int, end: int, advice: str) -> Steps[
 
 
 def zap_vma_range(kvm: Kvm, start: int, end: int, blockable: bool = True) -> Steps[None]:
-    """Mirror of zap_vma_range_batched() (zap_page_range_single), mm/memory.c: a CLEAR."""
+    """Mirror of zap_vma_range_batched() (zap_page_range_single), mm/memory.c: a CLEAR.
+
+    Guards stay where they are.
+    """
     yield from kvm.kvm_mmu_notifier_invalidate_range_start(start, end, blockable)
     yield "zap_vma_range.zap_ptes"
-    frames: list[Frame] = kvm.zap_ptes(start, end)
+    frames: list[Frame] = kvm.zap_ptes(start, end, drop_markers=False)
     yield from kvm.kvm_mmu_notifier_invalidate_range_end(start, end)
     yield "tlb_finish_mmu.free"
     for frame in frames:
@@ -118,14 +131,18 @@ def zap_vma_range(kvm: Kvm, start: int, end: int, blockable: bool = True) -> Ste
 
 
 def madvise_inject_error(kvm: Kvm, start: int, end: int, advice: str) -> Steps[int]:
-    """Mirror of madvise_inject_error(), mm/madvise.c: fault the page in, then fail it."""
+    """Mirror of madvise_inject_error(), mm/madvise.c: read-fault the page in, then fail it.
+
+    soft_offline_page(), mm/memory-failure.c, says EBUSY of a page that does not move.
+    """
     for page in range(start, end):
-        frame = yield from kvm.get_user_pages(page, True)
+        frame = yield from kvm.get_user_pages(page, False)
         if isinstance(frame, int):
-            return frame
+            return -EFAULT
         if advice == "SOFT_OFFLINE":
             put_page(kvm, frame)
             result = yield from kvm.migrate_page(page)
+            result = -EBUSY if result in (-EOPNOTSUPP, -EAGAIN) else result
         else:
             result = yield from kvm.memory_failure(frame)
             put_page(kvm, frame)

@@ -79,6 +79,7 @@ def expand_vma(kvm: Kvm, vma: Vma, end: int, delta: int) -> int:
     if vma.end != end or kvm.vmas_in(end, end + delta) or end + delta > TASK_SIZE >> PAGE_SHIFT:
         return -ENOMEM
     vma.end += delta
+    kvm.mm.link(vma)
     return 0
 
 

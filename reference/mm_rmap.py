@@ -56,6 +56,20 @@ def pages_mapping(kvm: Kvm, frame: Frame) -> list[int]:
     return sorted(page for page, pte in kvm.mm.ptes.items() if pte.frame is frame)
 
 
+def rmap_walk_file(kvm: Kvm, frame: Frame) -> list[int]:
+    """Where rmap_walk_file(), mm/rmap.c, looks for a page of a file: in each VMA that covers its
+    index, by file offset and age, mapped there or not; nowhere for an anonymous page."""
+    index = frame.index
+    found = [
+        (vma.pgoff, vma.linked, vma.start + index - vma.pgoff)
+        for vma in kvm.mm.vmas
+        if vma.file is not None
+        and vma.file.inode is frame.inode
+        and vma.pgoff <= index < vma.pgoff + vma.end - vma.start
+    ]
+    return [page for _, _, page in sorted(found)]
+
+
 def unmap_one(kvm: Kvm, page: int, frame: Frame, entry: Entry | None) -> Steps[bool]:
     """Mirror of try_to_unmap_one(), try_to_migrate_one() (mm/rmap.c) and unmap_mapping_folio()
     (mm/memory.c) for one PTE: start, clear, end.  The PTE's reference goes to the caller."""
@@ -129,6 +143,12 @@ def migrate_page(kvm: Kvm, page: int) -> Steps[int]:
     yield WantLock(frame.lock, "migrate_folio_unmap.folio_lock")
     frame.lock.lock()
     moved: list[tuple[int, bool]] = []
+    for at in kvm.rmap_walk_file(frame):
+        if not kvm.pages_mapping(frame):
+            break
+        entry = Entry("migration", frame=frame)
+        if (yield from kvm.unmap_one(at, frame, entry)):
+            moved.append((at, entry.writable))
     while mapping := kvm.pages_mapping(frame):
         entry = Entry("migration", frame=frame)
         if (yield from kvm.unmap_one(mapping[0], frame, entry)):
@@ -264,6 +284,11 @@ def memory_failure(kvm: Kvm, frame: Frame) -> Steps[int]:
         frame.lock.unlock()
         return -EBUSY
     frame.poisoned = True
+    for at in kvm.rmap_walk_file(frame):
+        if not kvm.pages_mapping(frame):
+            break
+        if (yield from kvm.unmap_one(at, frame, Entry("poison"))):
+            put_page(kvm, frame)
     while mapping := kvm.pages_mapping(frame):
         if (yield from kvm.unmap_one(mapping[0], frame, Entry("poison"))):
             put_page(kvm, frame)

@@ -16,7 +16,18 @@ PUD_SHIFT = 18  # pages per PUD entry: 1 GiB
 class Vma:
     """struct vm_area_struct: pages [start, end); file is None for anonymous memory."""
 
-    __slots__ = ("anon_vma", "end", "file", "locked", "pgoff", "policy", "prot", "shared", "start")
+    __slots__ = (
+        "anon_vma",
+        "end",
+        "file",
+        "linked",
+        "locked",
+        "pgoff",
+        "policy",
+        "prot",
+        "shared",
+        "start",
+    )
 
     def __init__(
         self, start: int, end: int, file: GmemFile | None, pgoff: int, prot: int, shared: bool
@@ -30,6 +41,7 @@ class Vma:
         self.locked = False
         self.policy = 0  # index into POLICIES of the program language
         self.anon_vma = False  # a private page was ever faulted in
+        self.linked = 0  # when it was last put into the tree of its file: see MmStruct.link()
 
     def part(self, start: int, end: int) -> Vma:
         """A copy that covers only [start, end); the caller accounts for the file."""
@@ -37,6 +49,7 @@ class Vma:
         new.locked = self.locked
         new.policy = self.policy
         new.anon_vma = self.anon_vma
+        new.linked = self.linked
         return new
 
     def index_of(self, page: int) -> int:
@@ -75,11 +88,18 @@ class Entry:
 class MmStruct:
     """struct mm_struct of the VMM, or of a forked child."""
 
-    __slots__ = ("children", "entries", "ptes", "puds", "vmas")
+    __slots__ = ("children", "entries", "links", "ptes", "puds", "vmas")
 
     def __init__(self) -> None:
         self.vmas: list[Vma] = []  # by address, never overlapping
         self.ptes: dict[int, Pte] = {}
         self.entries: dict[int, Entry] = {}
         self.puds: set[int] = set()  # PUD entries that are not none
+        self.links = 0  # how often a VMA was put into the tree of a file
         self.children: list[dict[int, Frame]] = []  # pages a forked child shares
+
+    def link(self, vma: Vma) -> None:
+        """Put a VMA into the tree of its file (vma_interval_tree_insert(), mm/interval_tree.c),
+        behind those with the same offset; one that is cut or grows is taken out and put back."""
+        self.links += 1
+        vma.linked = self.links

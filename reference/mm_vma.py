@@ -81,15 +81,17 @@ def split_vmas(kvm: Kvm, start: int, end: int) -> list[Vma]:
         parts = [vma.part(a, b) for a, b in pairwise(cuts)]
         if vma.file is not None:
             vma.file.refs += len(parts) - 1
+        for part in parts if len(parts) > 1 else ():
+            kvm.mm.link(part)
         vmas.extend(parts)
         inside.extend(p for p in parts if start <= p.start and p.end <= end)
     kvm.mm.vmas = vmas
     return inside
 
 
-def zap_ptes(kvm: Kvm, start: int, end: int) -> list[Frame]:
+def zap_ptes(kvm: Kvm, start: int, end: int, drop_markers: bool = True) -> list[Frame]:
     """Clear PTEs and entries of pages [start, end); the frames wait for their last put
-    (zap_pte_range(), mm/memory.c)."""
+    (zap_pte_range(), mm/memory.c).  drop_markers: guards go as well, as with their mapping."""
     frames: list[Frame] = []
     for page in sorted(p for p in kvm.mm.ptes if start <= p < end):
         frame = kvm.clear_pte(page)
@@ -99,6 +101,8 @@ def zap_ptes(kvm: Kvm, start: int, end: int) -> list[Frame]:
         entry = kvm.mm.entries[page]
         if entry.kind == "migration":
             continue  # the migration holds it; see remove_migration_ptes()
+        if entry.kind == "guard" and not drop_markers:
+            continue
         del kvm.mm.entries[page]
         if entry.frame is not None:
             frames.append(entry.frame)
@@ -218,6 +222,7 @@ def mmap_range_error(hva: int, length: int, fd: int, offset: int, prot: int) -> 
 
 def insert_vma(kvm: Kvm, vma: Vma) -> None:
     """Put a VMA into its place (vma_link(), mm/vma.c)."""
+    kvm.mm.link(vma)
     kvm.mm.vmas.append(vma)
     kvm.mm.vmas.sort(key=lambda v: v.start)
 

@@ -165,7 +165,7 @@ def kvm_zap_obsolete_pages(kvm: Kvm) -> None:
     """Mirror of kvm_zap_obsolete_pages(), arch/x86/kvm/mmu/mmu.c: shadow pages only.
 
     Their tables are freed, and a flush of all vCPUs comes first, for the kick: nobody may still
-    walk them.  A root that was ever loaded has tables, at least those of the guest's code.
+    walk them.  A vCPU that ran made tables, at least those of the guest's code.
     """
     if kvm.drop_invalid_roots("shadow"):
         kvm.kvm_flush_remote_tlbs()
@@ -179,14 +179,14 @@ def kvm_tdp_mmu_zap_invalidated_roots(kvm: Kvm) -> None:
 def drop_invalid_roots(kvm: Kvm, kind: str) -> bool:
     """Zap the leaves of invalid roots of one kind, and forget the roots (tdp_mmu.c, mmu.c).
 
-    Returns whether there was one.
+    Returns whether there were tables below one.
     """
     invalid = [r for r in kvm.roots if r.invalid and r.kind == kind]
     for root in invalid:
         kvm.pages_4k -= len(root.sptes)
         root.sptes.clear()
         kvm.roots.remove(root)
-    return bool(invalid)
+    return any(root.tables for root in invalid)
 
 
 def kvm_flush_shadow_all(kvm: Kvm) -> Steps[None]:

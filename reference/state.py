@@ -136,7 +136,7 @@ class Root:
     direct MMU included), "s2" for arm64.  l2 says that it serves a nested guest.
     """
 
-    __slots__ = ("as_id", "invalid", "kind", "l2", "sptes")
+    __slots__ = ("as_id", "invalid", "kind", "l2", "sptes", "tables")
 
     def __init__(self, kind: str, as_id: int, l2: bool) -> None:
         self.kind = kind
@@ -144,6 +144,7 @@ class Root:
         self.l2 = l2
         self.invalid = False  # role.invalid, or an obsolete mmu_valid_gen
         self.sptes: dict[int, Spte] = {}
+        self.tables = False  # more than the root itself was ever made
 
 
 class TlbEntry:

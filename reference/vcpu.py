@@ -49,6 +49,7 @@ def vcpu_enter_guest(kvm: Kvm, vcpu: Vcpu, as_id: int, l2: bool) -> Steps[None]:
         yield "vcpu_enter_guest.requests"
         kvm.kvm_service_local_tlb_flush_requests(vcpu)
         kvm.kvm_mmu_reload(vcpu, as_id, l2)
+        vcpu.roots[as_id, l2].tables = True
         yield "vcpu_enter_guest.mode"
         vcpu.mode = IN_GUEST_MODE
         if not kvm.kvm_vcpu_exit_request(vcpu):
@@ -208,12 +209,12 @@ def kvm_tdp_map_page(kvm: Kvm, vcpu: Vcpu, gfn: int) -> Steps[int]:
     Assumption: a root that went obsolete meanwhile is loaded anew before each try; a kernel that
     does so only once per page would spin here until a signal.
     """
-    if not kvm.features["pre_fault"]:
-        return -EOPNOTSUPP
     while True:
         if kvm.dead:
             return -EIO
         kvm.kvm_mmu_reload(vcpu, 0, False)
+        if not kvm.features["pre_fault"]:
+            return -EOPNOTSUPP
         result = yield from kvm.kvm_mmu_do_page_fault(vcpu, gfn, False, 0, False, True)
         if result in (RET_PF_FIXED, RET_PF_SPURIOUS):
             return 0

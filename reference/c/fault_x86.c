@@ -278,6 +278,7 @@ void make_spte(struct kvm *kvm, struct root *root, struct kvm_memory_slot *slot,
 	spte->accessed = !prefetched;
 	spte->prefetched = prefetched;
 	map_put(&root->sptes, gfn, spte);
+	root->tables = true;
 
 	if (writable)
 		mark_page_dirty_in_slot(kvm, slot, gfn);

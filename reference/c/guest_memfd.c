@@ -531,7 +531,7 @@ s64 kvm_gmem_fallocate(struct kvm *kvm, s64 fd, u64 mode, u64 offset, u64 length
 		return -EBADF;
 
 	/* vfs_fallocate() */
-	if (!length || offset > LARGEST_FILE)
+	if (!length || length > LARGEST_FILE || offset > LARGEST_FILE) /* loff_t is signed */
 		return -EINVAL;
 	if (mode & ~(u64)FALLOC_FL_SUPPORTED_MASK)
 		return -EOPNOTSUPP;

@@ -131,7 +131,8 @@ struct vma_part { /* the part [start, end) of a VMA */
 bool page_range(u64 hva, u64 length, s64 *start, s64 *end); /* false: refused */
 struct vec vmas_in(struct kvm *kvm, s64 start, s64 end); /* struct vma_part */
 struct vec split_vmas(struct kvm *kvm, s64 start, s64 end); /* struct vma */
-struct vec zap_ptes(struct kvm *kvm, s64 start, s64 end); /* struct frame, references kept */
+/* struct frame, references kept */
+struct vec zap_ptes(struct kvm *kvm, s64 start, s64 end, bool drop_markers);
 void unmap_vmas(struct kvm *kvm, struct vec *vmas, s64 start, s64 end);
 void detach(struct kvm *kvm, struct vec *vmas);
 void drop_files(struct kvm *kvm, struct vec *vmas);

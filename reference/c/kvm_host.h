@@ -119,6 +119,7 @@ struct root {
 	int as_id;
 	bool l2; /* serves a nested guest */
 	bool invalid; /* role.invalid, or an obsolete mmu_valid_gen */
+	bool tables; /* more than the root itself was ever made */
 	struct map sptes; /* gfn -> struct spte */
 };
 
@@ -203,6 +204,7 @@ struct vma {
 	u64 prot;
 	bool shared, locked, anon_vma;
 	s64 policy;
+	s64 linked; /* when it was last put into the tree of its file */
 };
 
 struct pte {
@@ -225,6 +227,7 @@ struct entry {
 
 struct mm_struct {
 	struct vec vmas; /* struct vma, by address */
+	s64 links; /* how often a VMA was put into the tree of a file */
 	struct map ptes; /* page -> struct pte */
 	struct map entries; /* page -> struct entry */
 	struct map puds; /* set of populated PUD entries */

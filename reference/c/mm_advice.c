@@ -167,32 +167,39 @@ static s64 madvise_vma(struct kvm *kvm, struct vma *vma, s64 start, s64 end, enu
 	}
 }
 
-/* zap_vma_range_batched() (zap_page_range_single), mm/memory.c: a CLEAR. */
+/*
+ * zap_vma_range_batched() (zap_page_range_single), mm/memory.c: a CLEAR.  Guards stay where they are.
+ */
 void zap_vma_range(struct kvm *kvm, s64 start, s64 end, bool blockable)
 {
 	struct vec frames;
 
 	kvm_mmu_notifier_invalidate_range_start(kvm, start, end, blockable);
 	STEP("zap_vma_range.zap_ptes");
-	frames = zap_ptes(kvm, start, end);
+	frames = zap_ptes(kvm, start, end, false);
 	kvm_mmu_notifier_invalidate_range_end(kvm, start, end);
 	STEP("tlb_finish_mmu.free");
 	for (u32 i = 0; i < frames.n; i++)
 		put_page(kvm, frames.items[i]);
 }
 
-/* madvise_inject_error(), mm/madvise.c: fault the page in, then fail it. */
+/*
+ * madvise_inject_error(), mm/madvise.c: read-fault the page in, then fail it.  soft_offline_page(),
+ * mm/memory-failure.c, says EBUSY of a page that does not move.
+ */
 static s64 madvise_inject_error(struct kvm *kvm, s64 start, s64 end, enum advice advice)
 {
 	for (s64 page = start; page < end; page++) {
-		struct frame *frame = get_user_pages(kvm, page, true);
+		struct frame *frame = get_user_pages(kvm, page, false);
 		s64 result;
 
 		if (IS_ERR(frame))
-			return PTR_ERR(frame);
+			return -EFAULT;
 		if (advice == MADV_SOFT_OFFLINE) {
 			put_page(kvm, frame);
 			result = migrate_page(kvm, page);
+			if (result == -EOPNOTSUPP || result == -EAGAIN)
+				result = -EBUSY;
 		} else {
 			result = memory_failure(kvm, frame);
 			put_page(kvm, frame);

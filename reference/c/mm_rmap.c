@@ -79,6 +79,39 @@ bool unmap_one(struct kvm *kvm, s64 page, struct frame *frame, struct entry *ent
 	return mine;
 }
 
+static bool comes_before(const struct vma *one, const struct vma *other)
+{
+	if (one->pgoff != other->pgoff)
+		return one->pgoff < other->pgoff;
+	return one->linked < other->linked;
+}
+
+/*
+ * Where rmap_walk_file(), mm/rmap.c, looks for a page of a file: in each VMA that covers its index,
+ * by file offset and age, mapped there or not; nowhere for an anonymous page.
+ */
+static struct vec rmap_walk_file(struct kvm *kvm, const struct frame *frame)
+{
+	struct vec found = { 0 }; /* struct vma_part: the VMA, and the page as start */
+
+	for (u32 i = 0; frame->inode && i < kvm->mm.vmas.n; i++) {
+		struct vma *vma = kvm->mm.vmas.items[i];
+		struct vma_part *part;
+		u32 at = found.n;
+
+		if (!vma->file || vma->file->inode != frame->inode || vma->pgoff > frame->index ||
+		    frame->index >= vma->pgoff + vma->end - vma->start)
+			continue;
+		part = new_object(struct vma_part);
+		part->vma = vma;
+		part->start = vma->start + frame->index - vma->pgoff;
+		while (at && comes_before(vma, ((struct vma_part *)found.items[at - 1])->vma))
+			at--;
+		vec_insert(&found, at, part);
+	}
+	return found;
+}
+
 /*
  * unmap_mapping_folio(), mm/memory.c: a page-sized CLEAR in every VMA of the file that covers the
  * index; the folio lock is held.
@@ -115,6 +148,7 @@ void unmap_mapping_folio(struct kvm *kvm, struct gmem_inode *inode, struct frame
 s64 migrate_page(struct kvm *kvm, s64 page)
 {
 	struct vec moved = { 0 }; /* struct moved_pte */
+	struct vec places;
 	struct moved_pte *one;
 	struct frame *frame, *target, *new;
 	struct keys mapping;
@@ -132,6 +166,17 @@ s64 migrate_page(struct kvm *kvm, s64 page)
 		return -EBUSY;
 	frame->refs++;
 	mutex_lock(&frame->lock, "migrate_folio_unmap.folio_lock");
+	places = rmap_walk_file(kvm, frame);
+	for (u32 i = 0; i < places.n && pages_mapping(kvm, frame).n; i++) {
+		s64 at = ((struct vma_part *)places.items[i])->start;
+		struct entry *entry = new_entry(ENTRY_MIGRATION, frame);
+
+		if (!unmap_one(kvm, at, frame, entry))
+			continue;
+		one = new_object(struct moved_pte);
+		*one = (struct moved_pte){ at, entry->writable };
+		vec_push(&moved, one);
+	}
 	while ((mapping = pages_mapping(kvm, frame)).n) {
 		struct entry *entry = new_entry(ENTRY_MIGRATION, frame);
 
@@ -314,6 +359,7 @@ s64 ksm_merge(struct kvm *kvm, s64 page, s64 other)
 s64 memory_failure(struct kvm *kvm, struct frame *frame)
 {
 	struct keys mapping;
+	struct vec places;
 	s64 result = 0;
 
 	mutex_lock(&frame->lock, "memory_failure.folio_lock");
@@ -322,6 +368,11 @@ s64 memory_failure(struct kvm *kvm, struct frame *frame)
 		goto out_unlock;
 	}
 	frame->poisoned = true;
+	places = rmap_walk_file(kvm, frame);
+	for (u32 i = 0; i < places.n && pages_mapping(kvm, frame).n; i++)
+		if (unmap_one(kvm, ((struct vma_part *)places.items[i])->start, frame,
+			      new_entry(ENTRY_POISON, NULL)))
+			put_page(kvm, frame);
 	while ((mapping = pages_mapping(kvm, frame)).n)
 		if (unmap_one(kvm, mapping.key[0], frame, new_entry(ENTRY_POISON, NULL)))
 			put_page(kvm, frame);
@@ -473,7 +524,7 @@ s64 exit_mmap(struct kvm *kvm)
 
 		gpc->valid = false; /* their users are threads of the mm: gone */
 	}
-	frames = zap_ptes(kvm, 0, 1LL << 52);
+	frames = zap_ptes(kvm, 0, 1LL << 52, true);
 	for (u32 i = 0; i < frames.n; i++)
 		put_page(kvm, frames.items[i]);
 	drop_files(kvm, &vmas);

@@ -25,6 +25,15 @@ static struct vma *dup_part(const struct vma *vma, s64 start, s64 end)
 	return part;
 }
 
+/*
+ * vma_interval_tree_insert(), mm/interval_tree.c: behind those with the same offset.  A VMA that is
+ * cut or grows is taken out and put back.
+ */
+static void vma_interval_tree_insert(struct kvm *kvm, struct vma *vma)
+{
+	vma->linked = ++kvm->mm.links;
+}
+
 /* Whether a VMA is among these. */
 static bool contains(const struct vec *vmas, const struct vma *vma)
 {
@@ -98,6 +107,7 @@ struct vec split_vmas(struct kvm *kvm, s64 start, s64 end)
 		struct vma *vma = kvm->mm.vmas.items[i];
 		struct vma *part;
 		s64 first, last;
+		bool cut;
 
 		if (vma->end <= start || end <= vma->start) {
 			vec_push(&vmas, vma);
@@ -105,16 +115,25 @@ struct vec split_vmas(struct kvm *kvm, s64 start, s64 end)
 		}
 		first = max_s64(vma->start, start);
 		last = min_s64(vma->end, end);
+		cut = vma->start < first || last < vma->end;
 		if (vma->file) /* one reference per part */
 			vma->file->refs += (vma->start < first) + (last < vma->end);
 
-		if (vma->start < first)
-			vec_push(&vmas, dup_part(vma, vma->start, first));
+		if (vma->start < first) {
+			part = dup_part(vma, vma->start, first);
+			vma_interval_tree_insert(kvm, part);
+			vec_push(&vmas, part);
+		}
 		part = dup_part(vma, first, last);
+		if (cut)
+			vma_interval_tree_insert(kvm, part);
 		vec_push(&vmas, part);
 		vec_push(&inside, part);
-		if (last < vma->end)
-			vec_push(&vmas, dup_part(vma, last, vma->end));
+		if (last < vma->end) {
+			part = dup_part(vma, last, vma->end);
+			vma_interval_tree_insert(kvm, part);
+			vec_push(&vmas, part);
+		}
 	}
 	kvm->mm.vmas = vmas;
 	return inside;
@@ -122,9 +141,9 @@ struct vec split_vmas(struct kvm *kvm, s64 start, s64 end)
 
 /*
  * zap_pte_range(), mm/memory.c: clear PTEs and entries of pages [start, end).  The frames wait for
- * their last put.
+ * their last put.  drop_markers: guards go as well, as with their mapping.
  */
-struct vec zap_ptes(struct kvm *kvm, s64 start, s64 end)
+struct vec zap_ptes(struct kvm *kvm, s64 start, s64 end, bool drop_markers)
 {
 	struct keys pages = map_keys_in(&kvm->mm.ptes, start, end);
 	struct map *entries = &kvm->mm.entries;
@@ -138,7 +157,8 @@ struct vec zap_ptes(struct kvm *kvm, s64 start, s64 end)
 		struct entry *entry = entries->entries[i].value;
 
 		/* A migration holds its entry itself; see remove_migration_ptes(). */
-		if (page < start || end <= page || entry->kind == ENTRY_MIGRATION) {
+		if (page < start || end <= page || entry->kind == ENTRY_MIGRATION ||
+		    (entry->kind == ENTRY_GUARD && !drop_markers)) {
 			i++;
 			continue;
 		}
@@ -178,7 +198,7 @@ void unmap_vmas(struct kvm *kvm, struct vec *vmas, s64 start, s64 end)
 	STEP("unmap_vmas.zap_ptes");
 	for (u32 i = 0; i < vmas->n; i++) {
 		const struct vma *vma = vmas->items[i];
-		struct vec zapped = zap_ptes(kvm, vma->start, vma->end);
+		struct vec zapped = zap_ptes(kvm, vma->start, vma->end, true);
 
 		for (u32 j = 0; j < zapped.n; j++)
 			vec_push(&frames, zapped.items[j]);
@@ -319,6 +339,7 @@ void insert_vma(struct kvm *kvm, struct vma *vma)
 {
 	u32 at = kvm->mm.vmas.n;
 
+	vma_interval_tree_insert(kvm, vma);
 	while (at && ((struct vma *)kvm->mm.vmas.items[at - 1])->start > vma->start)
 		at--;
 	vec_insert(&kvm->mm.vmas, at, vma);
@@ -343,6 +364,7 @@ static s64 expand_vma(struct kvm *kvm, struct vma *vma, s64 end, s64 delta)
 	    end + delta > TASK_SIZE >> PAGE_SHIFT)
 		return -ENOMEM;
 	vma->end += delta;
+	vma_interval_tree_insert(kvm, vma);
 	return 0;
 }
 

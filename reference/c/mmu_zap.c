@@ -195,7 +195,7 @@ static bool drop_invalid_roots(struct kvm *kvm, enum root_kind kind);
  * kvm_zap_obsolete_pages(), arch/x86/kvm/mmu/mmu.c: shadow pages only.
  *
  * Their tables are freed, and a flush of all vCPUs comes first, for the kick: nobody may still walk
- * them.  A root that was ever loaded has tables, at least those of the guest's code.
+ * them.  A vCPU that ran made tables, at least those of the guest's code.
  */
 static void kvm_zap_obsolete_pages(struct kvm *kvm)
 {
@@ -211,7 +211,7 @@ static void kvm_tdp_mmu_zap_invalidated_roots(struct kvm *kvm)
 
 /*
  * Zap the leaves of invalid roots of one kind, and forget the roots (tdp_mmu.c, mmu.c of x86);
- * whether there was one.
+ * whether there were tables below one.
  */
 static bool drop_invalid_roots(struct kvm *kvm, enum root_kind kind)
 {
@@ -228,7 +228,7 @@ static bool drop_invalid_roots(struct kvm *kvm, enum root_kind kind)
 		kvm->pages_4k -= root->sptes.n;
 		map_clear(&root->sptes);
 		vec_remove_at(&kvm->roots, i);
-		found = true;
+		found |= root->tables;
 	}
 	return found;
 }

@@ -22,6 +22,7 @@ static void vcpu_enter_guest(struct kvm *kvm, struct kvm_vcpu *vcpu, int as_id, 
 		STEP("vcpu_enter_guest.requests");
 		kvm_service_local_tlb_flush_requests(kvm, vcpu);
 		kvm_mmu_reload(kvm, vcpu, as_id, l2);
+		((struct root *)map_get(&vcpu->roots, ROOT_KEY(as_id, l2)))->tables = true;
 
 		STEP("vcpu_enter_guest.mode");
 		vcpu->mode = IN_GUEST_MODE;
@@ -234,15 +235,15 @@ s64 kvm_vcpu_pre_fault_memory(struct kvm *kvm, struct kvm_vcpu *vcpu, u64 gpa, u
  */
 static s64 kvm_tdp_map_page(struct kvm *kvm, struct kvm_vcpu *vcpu, s64 gfn)
 {
-	if (!kvm->features.pre_fault)
-		return -EOPNOTSUPP;
-
 	for (;;) {
 		result_t r;
 
 		if (kvm->dead)
 			return -EIO;
 		kvm_mmu_reload(kvm, vcpu, 0, false);
+		if (!kvm->features.pre_fault)
+			return -EOPNOTSUPP;
+
 		r = kvm_mmu_do_page_fault(kvm, vcpu, gfn, false, 0, false, true);
 		switch (r) {
 		case RET_PF_FIXED:
