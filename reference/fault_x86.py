@@ -91,6 +91,9 @@ def kvm_mmu_faultin_pfn(kvm: Kvm, fault: Fault) -> Steps[str | int]:
         return -EFAULT
     slot = fault.slot
     if slot is None:
+        root = fault.vcpu.roots.get((fault.as_id, fault.l2))
+        if root is not None:
+            root.tables = True  # of the leaf that says MMIO: kvm_handle_noslot_fault()
         return -EFAULT if fault.is_private else RET_PF_EMULATE
     if slot.invalid:
         return -EAGAIN if fault.prefetch else RET_PF_RETRY

@@ -246,15 +246,16 @@ def do_mprotect(kvm: Kvm, hva: int, length: int, prot: int) -> Steps[int]:
     kvm.mmap_lock.write_lock()
     result = 0
     reached = hva >> PAGE_SHIFT
-    for vma in kvm.split_vmas(reached, end >> PAGE_SHIFT):
-        if vma.start != reached:
+    for whole, first, last in kvm.vmas_in(reached, end >> PAGE_SHIFT):
+        if first != reached:
             break
-        if vma.file is not None and prot & PROT_EXEC:
+        if whole.file is not None and prot & PROT_EXEC:
             result = -EACCES  # VM_MAYEXEC went when it was mapped from a noexec mount
             break
-        reached = vma.end
-        if vma.prot == prot:
+        reached = last
+        if whole.prot == prot:
             continue
+        vma = kvm.split_vmas(first, last)[0]
         vma.prot = prot
         yield from kvm.change_protection(vma, vma.start, vma.end, prot)
     if not result and reached != end >> PAGE_SHIFT:
@@ -307,12 +308,14 @@ def do_mbind(kvm: Kvm, hva: int, length: int, policy: int) -> Steps[int]:
     yield MBIND_LOCK
     kvm.mmap_lock.write_lock()
     first, last = hva >> PAGE_SHIFT, end >> PAGE_SHIFT
-    mapped = sum(stop - start for _, start, stop in kvm.vmas_in(first, last))
+    parts = kvm.vmas_in(first, last)
+    mapped = sum(stop - start for _, start, stop in parts)
     result = -EFAULT
     if mapped and (policy == 0 or mapped == last - first):
         result = 0
-        for vma in kvm.split_vmas(first, last):
-            vma.policy = policy
+        for vma, start, stop in parts:
+            if vma.policy != policy:  # else there is nothing to cut
+                kvm.split_vmas(start, stop)[0].policy = policy
     kvm.mmap_lock.write_unlock()
     return result
 

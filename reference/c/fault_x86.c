@@ -90,8 +90,13 @@ static result_t kvm_mmu_faultin_pfn(struct kvm *kvm, struct kvm_page_fault *faul
 	if (fault->is_private != kvm_mem_is_private(kvm, fault->gfn))
 		return -EFAULT;
 
-	if (!slot)
+	if (!slot) {
+		struct root *root = fault_root(fault);
+
+		if (root)
+			root->tables = true; /* of the leaf that says MMIO: kvm_handle_noslot_fault() */
 		return fault->is_private ? -EFAULT : RET_PF_EMULATE;
+	}
 
 	/* A pre-fault would spin with SRCU held, for which the update of the slot waits. */
 	if (slot_invalid(slot))

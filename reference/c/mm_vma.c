@@ -529,7 +529,7 @@ s64 do_mprotect(struct kvm *kvm, u64 hva, u64 length, u64 prot)
 {
 	u64 last = hva + page_align(length);
 	s64 end = last >> PAGE_SHIFT, reached = hva >> PAGE_SHIFT, result = 0;
-	struct vec vmas;
+	struct vec parts;
 
 	if ((prot & PROT_GROWS) == PROT_GROWS || hva & PAGE_MASK)
 		return -EINVAL;
@@ -542,19 +542,21 @@ s64 do_mprotect(struct kvm *kvm, u64 hva, u64 length, u64 prot)
 	prot &= PROT_ALL;
 
 	write_lock(&kvm->mmap_lock, "mprotect.mmap_lock");
-	vmas = split_vmas(kvm, reached, end);
-	for (u32 i = 0; i < vmas.n; i++) {
-		struct vma *vma = vmas.items[i];
+	parts = vmas_in(kvm, reached, end);
+	for (u32 i = 0; i < parts.n; i++) {
+		const struct vma_part *part = parts.items[i];
+		struct vma *vma = part->vma;
 
-		if (vma->start != reached)
+		if (part->start != reached)
 			break;
 		if (vma->file && prot & PROT_EXEC) {
 			result = -EACCES; /* VM_MAYEXEC went: mapped from a noexec mount */
 			break;
 		}
-		reached = vma->end;
+		reached = part->end;
 		if (vma->prot == prot)
 			continue;
+		vma = split_vmas(kvm, part->start, part->end).items[0];
 		vma->prot = prot;
 		change_protection(kvm, vma, vma->start, vma->end, &prot);
 	}
@@ -623,7 +625,7 @@ s64 do_mbind(struct kvm *kvm, u64 hva, u64 length, s64 policy)
 {
 	u64 last = hva + page_align(length);
 	s64 start = hva >> PAGE_SHIFT, end = last >> PAGE_SHIFT, mapped = 0, result = -EFAULT;
-	struct vec parts, vmas;
+	struct vec parts;
 
 	if (hva & PAGE_MASK || last < hva)
 		return -EINVAL;
@@ -639,9 +641,15 @@ s64 do_mbind(struct kvm *kvm, u64 hva, u64 length, s64 policy)
 	}
 	if (mapped && (!policy || mapped == end - start)) {
 		result = 0;
-		vmas = split_vmas(kvm, start, end);
-		for (u32 i = 0; i < vmas.n; i++)
-			((struct vma *)vmas.items[i])->policy = policy;
+		for (u32 i = 0; i < parts.n; i++) {
+			const struct vma_part *part = parts.items[i];
+			struct vma *vma = part->vma;
+
+			if (vma->policy == policy) /* nothing to cut */
+				continue;
+			vma = split_vmas(kvm, part->start, part->end).items[0];
+			vma->policy = policy;
+		}
 	}
 	write_unlock(&kvm->mmap_lock);
 	return result;
