@@ -145,7 +145,7 @@ def _tell(tally: Tally, comparison: Comparison, path: Path) -> None:
         f"Model and kernel differ on {tally.kernel}, {tally.mmu}"
         f"{', patched' if tally.patched else ''}: at",
         f"{_op_text(comparison.case.order[first.at])}: {first.about}: model {first.model}, "
-        f"kernel {first.kernel}".splitlines()[0][:160],
+        f"kernel {first.kernel}".splitlines()[0][:160].rstrip(),
     )
     path.write_text(format_program(_titled(program, title)), encoding="utf-8")
     click.echo(f"\n{tally.name}: {first.about} differs: {path}")
