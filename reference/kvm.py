@@ -16,6 +16,7 @@ from reference import (
     mem_attributes,
     memslots,
     mm_advice,
+    mm_exit,
     mm_fault,
     mm_mremap,
     mm_rmap,
@@ -272,5 +273,7 @@ class Kvm(KvmState):
     hold_and_fail = mm_rmap.hold_and_fail
     numa_scan = mm_rmap.numa_scan
     age_page = mm_rmap.age_page
-    oom_reap = mm_rmap.oom_reap
-    exit_mmap = mm_rmap.exit_mmap
+
+    # mm_exit.py: The end of an address space
+    oom_reap = mm_exit.oom_reap
+    exit_mmap = mm_exit.exit_mmap

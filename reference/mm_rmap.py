@@ -1,7 +1,7 @@
-"""What kernel threads do to mapped pages: migration, reclaim, KSM, poison, aging, OOM, exit.
+"""What kernel threads do to mapped pages: migration, reclaim, KSM, poison, aging.
 
-mm/rmap.c, mm/migrate.c, mm/vmscan.c, mm/ksm.c, mm/memory-failure.c, mm/page_idle.c, mm/oom_kill.c
-and mm/mmap.c.  Work that starts from a page holds its folio lock, not mmap_lock.
+mm/rmap.c, mm/migrate.c, mm/vmscan.c, mm/ksm.c, mm/memory-failure.c, mm/page_idle.c.
+Work that starts from a page holds its folio lock, not mmap_lock.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reference.frames import Frame, alloc_page, put_page
 from reference.gmem_types import GmemInode
 from reference.mm_types import Entry
-from reference.primitives import Steps, Want, WantLock, WantRead
+from reference.primitives import Steps, WantLock, WantRead
 from reference.uapi import (
     EACCES,
     EAGAIN,
@@ -26,25 +26,8 @@ from reference.uapi import (
 
 if TYPE_CHECKING:
     from reference.kvm import Kvm
-    from reference.machine import KvmState
 
 NUMA_LOCK = WantRead("mmap_lock", "task_numa_work.mmap_lock")
-REAP_LOCK = WantRead("mmap_lock", "oom_reap_task_mm.mmap_lock")
-
-
-class WantQuiet(Want):
-    """Waits until no other task is inside an operation: the mm has lost its last user."""
-
-    __slots__ = ()
-
-    def ready(self, kvm: KvmState) -> bool:
-        return len(kvm.busy) <= 1
-
-    def on(self, kvm: KvmState) -> str:
-        return "the other tasks' operations to end"
-
-
-EXIT_QUIET = WantQuiet("exit_mmap.last_user")
 
 
 def pages_mapping(kvm: Kvm, frame: Frame) -> list[int]:
@@ -369,39 +352,3 @@ def age_page(kvm: Kvm, page: int, how: str) -> Steps[int]:
     else:
         young = yield from kvm.kvm_mmu_notifier_clear_flush_young(page, page + 1)
     return int(young)
-
-
-def oom_reap(kvm: Kvm) -> Steps[int]:
-    """Mirror of __oom_reap_task_mm(), mm/oom_kill.c: private VMAs only, must not block."""
-    yield REAP_LOCK
-    kvm.mmap_lock.read_lock()
-    reaped = 0
-    for vma in kvm.mm.vmas[:]:
-        if vma.shared:
-            continue
-        yield from kvm.zap_vma_range(vma.start, vma.end, False)
-        reaped += 1
-    kvm.mmap_lock.read_unlock()
-    return reaped
-
-
-def exit_mmap(kvm: Kvm) -> Steps[int]:
-    """Mirror of exit_mmap(), mm/mmap.c: release first, then every mapping goes, unheard.
-
-    Only the last user of an mm gets here (mmput(), kernel/fork.c), so it happens once.
-    """
-    if kvm.mm_exiting:
-        return 0
-    kvm.mm_exiting = True
-    yield EXIT_QUIET
-    kvm.mm_dead = True
-    yield from kvm.kvm_mmu_notifier_release()
-    yield "exit_mmap.unmap"
-    vmas = kvm.mm.vmas
-    kvm.mm.vmas = []
-    for gpc in kvm.gpc_list:
-        gpc.valid = False  # their users are threads of the mm: gone
-    for frame in kvm.zap_ptes(0, 1 << 52):
-        put_page(kvm, frame)
-    kvm.drop_files(vmas)
-    return 0

@@ -94,7 +94,7 @@ static result_t kvm_mmu_faultin_pfn(struct kvm *kvm, struct kvm_page_fault *faul
 		struct root *root = fault_root(fault);
 
 		if (root)
-			root->tables = true; /* of the leaf that says MMIO: kvm_handle_noslot_fault() */
+			root->tables = true; /* of an MMIO leaf: kvm_handle_noslot_fault() */
 		return fault->is_private ? -EFAULT : RET_PF_EMULATE;
 	}
 

@@ -168,7 +168,8 @@ static s64 madvise_vma(struct kvm *kvm, struct vma *vma, s64 start, s64 end, enu
 }
 
 /*
- * zap_vma_range_batched() (zap_page_range_single), mm/memory.c: a CLEAR.  Guards stay where they are.
+ * zap_vma_range_batched() (zap_page_range_single), mm/memory.c: a CLEAR.  Guards stay where they
+ * are.
  */
 void zap_vma_range(struct kvm *kvm, s64 start, s64 end, bool blockable)
 {
@@ -335,8 +336,9 @@ s64 uffd_writeprotect(struct kvm *kvm, u64 hva, u64 length, bool wp_async)
 	for (u32 i = 0; i < parts.n && !result; i++) {
 		const struct vma_part *part = parts.items[i];
 
-		for (s64 pud = part->start >> PUD_SHIFT; wp_async && pud <= (part->end - 1) >> PUD_SHIFT;
-		     pud++)
+		s64 last_pud = (part->end - 1) >> PUD_SHIFT;
+
+		for (s64 pud = part->start >> PUD_SHIFT; wp_async && pud <= last_pud; pud++)
 			set_add(&kvm->mm.puds, pud);
 		first = first_populated(kvm, part->start, part->end);
 		if (first != NOT_POPULATED)

@@ -79,6 +79,7 @@ bool unmap_one(struct kvm *kvm, s64 page, struct frame *frame, struct entry *ent
 	return mine;
 }
 
+/* The order of a file's interval tree, mm/interval_tree.c. */
 static bool comes_before(const struct vma *one, const struct vma *other)
 {
 	if (one->pgoff != other->pgoff)

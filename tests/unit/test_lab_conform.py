@@ -90,9 +90,6 @@ def answered(case: Case, *changes: tuple[int, dict[str, int] | str]) -> CaseResu
     return CaseResult(case.name, DONE, (tuple(seen),))
 
 
-# Drawing
-
-
 def test_the_same_seed_draws_the_same_programs_and_another_seed_others() -> None:
     assert cases_of(5) == cases_of(5)
     assert cases_of(5) != cases_of(5, seed=2)
@@ -129,9 +126,6 @@ def test_many_ops_of_the_language_are_drawn() -> None:
     assert drawn <= express.EXECUTED
 
 
-# Observing
-
-
 def test_an_order_runs_whole_ops_one_after_the_other() -> None:
     done: list[tuple[str, int]] = []
     run = Execution(STOCK.kvm, Plan.of(SMALL), Observer()).run(
@@ -158,9 +152,6 @@ def test_observations_have_results_and_counters_after_each_op() -> None:
 )
 def test_a_kernel_release_stands_for_a_profile(release: str, mmu: str, profile: Profile) -> None:
     assert profile_of(release, mmu) == profile
-
-
-# Comparing
 
 
 def compared(theirs: CaseResult, limits: Limits | None = None) -> list[tuple[str, str, str]]:
@@ -221,8 +212,6 @@ def test_a_case_that_did_not_run_is_compared_nowhere_and_says_why() -> None:
     assert (found.values, found.skipped) == ((), "no such VM type")
 
 
-# Limits
-
 ONE = """
 [[limit]]
 name = "one"
@@ -275,9 +264,6 @@ def test_every_shipped_limit_speaks_of_single_values_and_gives_a_reason() -> Non
         assert len(limit.reason) > 20
         narrowed = (limit.values.pattern, limit.model.pattern, limit.kernel.pattern, limit.before)
         assert narrowed != ("", ".*", ".*", None), f"{limit.name} is a blanket"
-
-
-# A whole session, with a model as the kernel
 
 
 def test_a_model_conforms_to_itself() -> None:
@@ -358,9 +344,6 @@ def test_answers_of_a_kernel_are_kept_and_belong_to_the_cases(tmp_path: Path) ->
     Remembering(bench, "k", shelf, fresh=True).run(cases)
     Remembering(bench, "k", shelf).run(cases_of(100, seed=2))
     assert bench.runs == 4
-
-
-# Corpora and the table
 
 
 def test_corpus_programs_become_cases_or_say_why_not() -> None:
