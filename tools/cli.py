@@ -34,6 +34,7 @@ from tools.commands.bench import bench
 from tools.commands.check_patch import check_patch
 from tools.commands.confirm import confirm_command
 from tools.commands.doctor import doctor
+from tools.commands.explore import explore
 from tools.commands.export import export
 from tools.commands.fuzzing import fuzz, resume
 from tools.commands.hunting import random_programs
@@ -47,13 +48,14 @@ from tools.commands.run import run
 from tools.commands.show import show
 from tools.commands.upkeep import cmin, status, stop, triage
 from tools.commands.words import explain, models, ops
+from tools.explore.state import StateError
 from tools.lab.errors import LabError, MissingError
 
 NAME: Final = "gmemdiff"
 # What somebody gave us is wrong, and the text says where and what to do.
 WRONG_INPUT: Final = (
     ProgramError, OverlayError, FindingError, CampaignError, AcceptError, PatchError, BuildError,
-    BeyondPortError, ObjectError, LabError,
+    BeyondPortError, ObjectError, StateError, LabError,
 )  # fmt: skip
 
 
@@ -74,8 +76,8 @@ def cli() -> None:
 
 for _command in (
     run, show, fuzz, status, stop, resume, report, accept, triage, cmin, random_programs,
-    minimize, confirm_command, export, check_patch, lockstep, lab, abi, explain, models, ops,
-    mutants, bench, doctor,
+    explore, minimize, confirm_command, export, check_patch, lockstep, lab, abi, explain, models,
+    ops, mutants, bench, doctor,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -15,6 +15,7 @@
 #include "arena.h"
 #include "exhaustive.h"
 #include "explore.h"
+#include "marks.h"
 #include "reached.h"
 #include "snapshot.h"
 
@@ -308,6 +309,7 @@ EXPORT const struct exhausted *gmemdiff_exhaust(u64 steps)
 		arena_mark_objects(false);
 		exec.stepwise = exec.at_boundary = false;
 	}
+	result->acted = patch_marks == MARKS_MISSING || patch_acted;
 	result->states = visited_states();
 	result->table_bytes = visited_bytes();
 	result->reachable = reached_outcomes(&result->nr_reachable);

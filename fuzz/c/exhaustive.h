@@ -18,6 +18,7 @@ enum progress {
 
 struct exhausted {
 	u32 progress, preemptions;
+	u32 acted, pad; /* acted: some run may have come to a change of the patch (marks.h) */
 	u64 states; /* told apart */
 	u64 met; /* states come to, again or not */
 	u64 steps; /* taken, each once from where it was kept */

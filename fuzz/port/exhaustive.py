@@ -59,6 +59,8 @@ class _Exhausted(ctypes.Structure):
     _fields_ = [
         ("progress", ctypes.c_uint32),
         ("preemptions", ctypes.c_uint32),
+        ("acted", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
         *((name, ctypes.c_uint64)
           for name in ("states", "met", "steps", "runs", "budget_ends", "units", "table_bytes")),
         ("schedules", ctypes.c_double),
@@ -96,7 +98,8 @@ class Survey:
     complete: every schedule of up to `preemptions` was covered; otherwise `why` not.
     states: told apart.  met: come to, again or not.  steps: executed.  runs: followed to an end.
     schedules: that all this stands for, each run plainly; 0 while not complete, a lower bound
-    after `skipped` first preemptions were left to an earlier session.
+    after `skipped` first preemptions were left to an earlier session.  acted: the model's patch
+    may have made a difference; if not, the stock port would have done just the same.
     """
 
     preemptions: int
@@ -111,6 +114,7 @@ class Survey:
     table_bytes: int = 0
     schedules: float = 0.0
     skipped: int = 0
+    acted: bool = True
     rules: dict[Rule, Schedule] = field(default_factory=dict)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
 
@@ -178,7 +182,7 @@ class Exhaustive:
         survey = Survey(
             result.preemptions, result.progress == _COMPLETE, _WHY[result.progress],
             result.states, result.met, result.steps, result.runs, result.budget_ends,
-            result.units, result.table_bytes, result.schedules, skipped,
+            result.units, result.table_bytes, result.schedules, skipped, bool(result.acted),
         )  # fmt: skip
         if survey.complete and survey.budget_ends:
             survey.complete, survey.why = False, "some runs used up their steps"

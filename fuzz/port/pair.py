@@ -111,7 +111,7 @@ class Pair:
     """A reference port and a patched one, joined."""
 
     def __init__(self, reference: Port, patched: Port) -> None:
-        self.reference = _other(reference, patched)
+        self.reference = other_port(reference, patched)
         self.patched = patched
         ours, theirs = self.reference.library, patched.library
         ours.gmemdiff_side.restype = ctypes.c_void_p
@@ -211,7 +211,7 @@ def _arguments() -> ctypes.Array[_ArgInfo]:
     return table
 
 
-def _other(port: Port, than: Port) -> Port:
+def other_port(port: Port, than: Port) -> Port:
     """The same port, or a copy: a file that is loaded twice would be one library."""
     if port.path != than.path:
         return port
