@@ -11,7 +11,7 @@ BIN   := .venv/bin
 STAMP := .venv/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv fuzz test test-slow lockstep sanitize lint check bench clean
+.PHONY: help venv fuzz test test-slow lockstep sanitize mutants lint check bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -56,6 +56,11 @@ lockstep: venv ## compare the C port with the Python model: corpora, and PROGRAM
 
 sanitize: venv ## run the C port under AddressSanitizer and UBSan, where the compiler has them
 	@$(BIN)/python -m tools.sanitize || test $$? = 4
+
+# Those that take minutes are left out; MUTANTS may name some, and further options.
+MUTANTS ?= --quick
+mutants: venv ## hunt seeded mistakes; fails when one is no longer found within its budget
+	@$(BIN)/gmemdiff mutants $(MUTANTS) --max-time 120 || test $$? = 4
 
 lint: venv ## ruff, ruff format, mypy, house rules
 	$(BIN)/ruff check .

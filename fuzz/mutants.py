@@ -47,6 +47,11 @@ class Mutant:
         return FOLDER + self.name
 
     @property
+    def demanding(self) -> bool:
+        """Whether a hunt may take minutes."""
+        return bool(self.hard) or self.executions > EXECUTIONS_DEFAULT
+
+    @property
     def base(self) -> str:
         """The model without the mistake: what the mutant is compared with."""
         return "seed" if self.group == "patch" else "stock"

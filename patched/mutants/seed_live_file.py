@@ -6,6 +6,8 @@ The file may be closed between start and end, and the two then see different slo
 SUMMARY = "only slots whose file is still open are skipped"
 GROUP = "patch"
 PROFILE = "v7.2 x86-tdp"
+HARD = "the last descriptor closed within an unmap of other memory"
+EXECUTIONS = 5_000_000
 BASE = "seed"
 PROMISES = ()
 EDITS = (

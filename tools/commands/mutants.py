@@ -36,6 +36,8 @@ SECONDS_DEFAULT: Final = 600.0
               help="Stop a hunt after so long.")  # fmt: skip
 @click.option("--everywhere", is_flag=True,
               help="Hunt on all profiles, not on the one where the mistake shows.")  # fmt: skip
+@click.option("--quick", is_flag=True,
+              help="Leave out those that are hard or have a budget of their own.")  # fmt: skip
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Keep the programs that show the mistakes.")  # fmt: skip
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=usable_cores,
@@ -50,6 +52,7 @@ def mutants(
     max_executions: int | None,
     max_time: float,
     everywhere: bool,
+    quick: bool,
     keep: Path | None,
     jobs: int,
     only_list: bool,
@@ -65,7 +68,10 @@ def mutants(
     Exit code: 0 all killed, 1 a mutant was not killed within its budget, 2 bad input, 3 a hunt
     failed, 4 no C compiler.
     """
-    chosen = _chosen(names)
+    chosen = [m for m in _chosen(names) if not (quick and m.demanding)]
+    if not chosen:
+        click.echo("no mutant is left to hunt")
+        return exits.NOTHING
     if only_list:
         _list(chosen, as_json)
         return exits.CLEAN

@@ -1,0 +1,16 @@
+"""A mistake in the reference: prefetch maps neighbours in a logged slot.
+
+Writable leaves mark pages dirty that nobody wrote.
+"""
+
+SUMMARY = "prefetch maps neighbours in a logged slot"
+GROUP = "prefetch"
+PROFILE = "v7.2 x86-direct"
+EXECUTIONS = 5_000_000
+EDITS = (
+    (
+        "kvm_mmu_prefetch_sptes",
+        "slot is None or slot.invalid or slot.dirty_bitmap is not None:",
+        "slot is None or slot.invalid:",
+    ),
+)
