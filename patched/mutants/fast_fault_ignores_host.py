@@ -12,8 +12,8 @@ EDITS = (
     (
         "fast_page_fault",
         """\
-        if not spte.host_writable:
-            return False
+    if not spte.host_writable:
+        return ""
 """,
         "",
     ),

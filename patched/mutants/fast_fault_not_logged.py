@@ -10,10 +10,10 @@ EDITS = (
     (
         "fast_page_fault",
         """\
-        if fault.slot is not None:
+    if fault.slot is not None:
 """,
         """\
-        if False:
+    if False:
 """,
     ),
 )
