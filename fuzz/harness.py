@@ -7,8 +7,9 @@ reference's run was needed or not (fuzz/twins.py).
 
 from __future__ import annotations
 
+import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,9 @@ RECENT_MAX: Final = 256
 COUNTERS: Final = 2 * PROBES_MAX + FEATURES_MAX
 
 
+Draw = Callable[[random.Random], Program]
+
+
 @dataclass(slots=True)
 class Look:
     """What one execution showed.  judgement: None when both sides agree and break nothing."""
@@ -44,6 +48,7 @@ class Harness:
     counters: COUNTERS bytes; whoever reads them clears them before each execution.
     executions, steps: done so far by looks(), a step of either side being one.
     recent: programs that looks() came by and that showed something new.
+    draw: gives random programs to run beside the inputs; None: none are.
     """
 
     def __init__(self, reference: Model, patched: Model, counters: bytearray | None = None) -> None:
@@ -57,6 +62,7 @@ class Harness:
         self.quick = patched  # for a run of which only the steps matter
         self.executions = self.steps = 0
         self.recent: deque[Program] = deque(maxlen=RECENT_MAX)
+        self.draw: Draw | None = None
 
     def looks(self, program: Program) -> Iterator[tuple[Program, Look]]:
         """Execute a program, and perhaps others like it; those that are worth a look, with it.

@@ -22,7 +22,6 @@ instead, and go on.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import random
 import shlex
@@ -37,10 +36,10 @@ from fuzz import edit
 from fuzz.codec import decode
 from fuzz.execution import HarnessError
 from fuzz.finding import kinds_of
-from fuzz.harness import COUNTERS, Harness, Look
+from fuzz.harness import Harness, Look
 from fuzz.judge import PATCHED_ONLY, Verdict
 from fuzz.mutation.mutator import Mutator
-from fuzz.native import Region, register
+from fuzz.native import expose, register
 from fuzz.overlay import Model, OverlayError, load_model
 from fuzz.parser import DEFAULT
 from fuzz.report import report
@@ -91,6 +90,7 @@ class Target:
         self.harness = harness or Harness(reference, patched)
         self.mutator = Mutator(self.profiles, *ops, self._boundaries)
         self.mutator.recent = self.harness.recent
+        self.harness.draw = self.mutator.fresh
         self._programs: OrderedDict[bytes, Program | None] = OrderedDict()
         self._passed: OrderedDict[Program, tuple[Boundary, ...]] = OrderedDict()
         self._steps: dict[Boundary, Boundary] = {}  # programs pass the same ones: each kept once
@@ -205,24 +205,9 @@ def fuzz(target: Target, arguments: Sequence[str]) -> None:
 
 def _register(harness: Harness) -> None:
     """Let libFuzzer read the counters as if a compiler had put them there."""
-    core = _libfuzzer()
-    bytes_ = (ctypes.c_ubyte * COUNTERS).from_buffer(harness.counters)
-    _REGISTERED.append(bytes_)
-    for region in (Region(ctypes.addressof(bytes_), COUNTERS, 0), *harness.native()):
-        _REGISTERED.append(register(core, region))
-
-
-def _libfuzzer() -> ctypes.CDLL:
-    """The libFuzzer that runs us: the one that was preloaded, as OSS-Fuzz does, or Atheris' own."""
-    preloaded = ctypes.CDLL(None)
-    if hasattr(preloaded, "LLVMFuzzerRunDriver"):
-        return preloaded
-    from atheris import core_with_libfuzzer
-
-    return ctypes.CDLL(core_with_libfuzzer.__file__)
-
-
-_REGISTERED: list[object] = []  # what libFuzzer points into must not be freed
+    expose(harness.counters)
+    for region in harness.native():
+        register(region)
 
 
 class StopAtFinding:

@@ -18,12 +18,23 @@
 #include "vary.h"
 
 #define EXPORT __attribute__((visibility("default")))
+<<<<<<< HEAD
+=======
+#define SEEN_KINDS (1u << 12)
+#define STRATEGY_EVERY 4 /* variants, of which one is scheduled by a strategy */
+#define TOLD_EACH 4 /* how often the same broken rules are told, before only powers of two */
+>>>>>>> 1835bc2 (bench rivals: our engine against random, walks, PCT, Hypothesis, Atheris on bytes and HypoFuzz on seeded mistakes)
 
 static struct {
 	const struct side *reference; /* the other library */
 	bool marked; /* patch_acted says whether it was needed */
 	u32 *translation; /* our label ids in theirs */
 	struct pool pool;
+<<<<<<< HEAD
+=======
+	bool guided; /* what shows something new is kept */
+	struct { u64 kinds; u32 count; } told[SEEN_KINDS];
+>>>>>>> 1835bc2 (bench rivals: our engine against random, walks, PCT, Hypothesis, Atheris on bytes and HypoFuzz on seeded mistakes)
 	struct explored result;
 } explore;
 
@@ -192,7 +203,7 @@ static void look(struct program *ours, struct program *theirs, struct variant *v
 	judge(theirs, before, after, fresh, variant);
 	if (first) {
 		keep_parent(&explore.pool, variant);
-	} else if (fresh) { /* once more, to learn where it can be preempted */
+	} else if (fresh && explore.guided) { /* once more, to learn where it can be preempted */
 		schedule(theirs, variant->points, variant->nr_points, NULL);
 		execute_logged(theirs);
 		keep_parent(&explore.pool, variant);
@@ -224,19 +235,27 @@ static void look_first(struct program *ours, struct program *theirs, struct vari
 EXPORT const struct explored *gmemdiff_explore(u64 seed, u32 runs, u32 most)
 {
 	struct program *theirs = gmemdiff_side()->program(), *ours = explore.reference->program();
+	struct strategy walk, pct;
 	struct variant variant;
 
+	strategy_init(&walk, STRATEGY_WALK, seed, 1);
+	strategy_init(&pct, STRATEGY_PCT, seed, 2 + seed % 3);
 	look_first(ours, theirs, &variant, seed);
+	explore.guided = true;
 	for (u32 i = 1; i < (explore.result.nr_found ? runs : most); i++) {
 		if (explore.result.nr_found == FOUND_MAX)
 			break;
 		draw_variant(&explore.pool, theirs, &variant);
-		look(ours, theirs, &variant, false, NULL);
+		look(ours, theirs, &variant, false,
+		     i % STRATEGY_EVERY ? NULL : i % (2 * STRATEGY_EVERY) ? &walk : &pct);
 	}
 	return &explore.result;
 }
 
-/* The same with schedules of one strategy (enum strategy_kind); what is new guides nothing. */
+/*
+ * The same with schedules of one strategy (enum strategy_kind), round-robin with preemptions drawn
+ * anywhere.  What is new guides nothing.
+ */
 EXPORT const struct explored *gmemdiff_explore_by(u32 kind, u32 depth, u64 seed, u32 runs)
 {
 	struct program *theirs = gmemdiff_side()->program(), *ours = explore.reference->program();
@@ -245,8 +264,13 @@ EXPORT const struct explored *gmemdiff_explore_by(u32 kind, u32 depth, u64 seed,
 
 	strategy_init(&strategy, kind, seed, depth);
 	look_first(ours, theirs, &variant, seed);
-	variant.nr_edits = 0;
-	for (u32 i = 1; i < runs && explore.result.nr_found < FOUND_MAX; i++)
-		look(ours, theirs, &variant, false, &strategy);
+	explore.guided = false;
+	for (u32 i = 1; i < runs && explore.result.nr_found < FOUND_MAX; i++) {
+		bool drawn = kind == STRATEGY_ROUND_ROBIN;
+
+		if (drawn)
+			draw_schedule(&explore.pool, theirs, &variant);
+		look(ours, theirs, &variant, false, drawn ? NULL : &strategy);
+	}
 	return &explore.result;
 }

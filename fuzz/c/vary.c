@@ -168,6 +168,16 @@ void draw_variant(struct pool *pool, const struct program *program, struct varia
 	while (!draw(pool, 2) && variant->nr_points < CHOSEN_MAX);
 }
 
+/* Up to four preemptions, anywhere in the first parent's run: as random programs have them. */
+void draw_schedule(struct pool *pool, const struct program *program, struct variant *variant)
+{
+	static const u32 counts[] = { 0, 1, 1, 2, 2, 3, 3, 4 };
+
+	variant->nr_points = 0;
+	for (u32 n = counts[draw(pool, 8)]; n; n--)
+		add_point(pool, program, &pool->parents[0], variant);
+}
+
 /* Keep a variant, and where its run, the last one that was logged, can be preempted. */
 void keep_parent(struct pool *pool, const struct variant *variant)
 {

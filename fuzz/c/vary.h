@@ -33,5 +33,6 @@ struct pool {
 void pool_init(struct pool *pool, u64 seed);
 void keep_parent(struct pool *pool, const struct variant *variant);
 void draw_variant(struct pool *pool, const struct program *program, struct variant *variant);
+void draw_schedule(struct pool *pool, const struct program *program, struct variant *variant);
 
 #endif

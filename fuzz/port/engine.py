@@ -3,18 +3,23 @@
 Each input of libFuzzer is one program.  C runs it under its own schedule and under others that it
 draws; the schedules under which something new or something bad was seen are replayed in Python,
 which must come to the same: a difference between the two is a finding of its own kind, port-drift.
+
+Beside each input, random programs are run under the strategies of fuzz/strategies/, in turn.  What
+random finds first, guidance is slow to find, and the other way round: half of the time for each
+costs either at most twice as long.
 """
 
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from fuzz.execution import Run
 from fuzz.feedback import Feature
 from fuzz.finding import kinds_of
-from fuzz.harness import Harness, Look
+from fuzz.harness import Draw, Harness, Look
 from fuzz.judge import compare
 from fuzz.native import Region
 from fuzz.overlay import Model
@@ -23,7 +28,7 @@ from fuzz.port.encode import BeyondPortError
 from fuzz.port.library import Port
 from fuzz.port.lockstep import Drift, lockstep
 from fuzz.port.outcome import outcome_text
-from fuzz.port.pair import PAIRS_MAX, Pair, Why
+from fuzz.port.pair import PAIRS_MAX, STRATEGIES, Explored, Pair, Why
 from fuzz.port.runner import on_port
 from fuzz.search import execute
 from fuzz.text import format_program
@@ -33,7 +38,11 @@ SCHEDULES: Final = 200  # of each program
 # As long as nothing is found.  What is new stays in the corpus and comes again, so its schedules
 # need not all be drawn at once; of what is not, more schedules cost less than the next program.
 SCHEDULES_MAX: Final = 1000
+BESIDE: Final = 4  # random programs beside each input
+BESIDE_SCHEDULES: Final = 50  # of each of them
 FRESH_MAX: Final = 1  # replays of one input that are only new; what is bad is always replayed
+
+DEPTH_MOST: Final = 4  # of PCT
 
 OnDrift = Callable[[Program, Drift], None]
 
@@ -66,6 +75,28 @@ class PortHarness(Harness):
             if not self.c_only:
                 yield from super().looks(program)
             return
+        yield from self._told(explored)
+        if self.draw is not None:
+            yield from self._beside(random.Random(_seed(program)), self.draw)
+
+    def _beside(self, rng: random.Random, draw: Draw) -> Iterator[tuple[Program, Look]]:
+        """Random programs under strategies; libFuzzer is not told of pairs that are not its own."""
+        with self.pair.unseen():
+            for _ in range(BESIDE):
+                program, strategy = draw(rng), rng.choice(STRATEGIES)
+                depth, seed = rng.randint(2, DEPTH_MOST), rng.getrandbits(64)
+                try:
+                    explored = self.pair.explore_by(
+                        strategy, depth, program, seed, BESIDE_SCHEDULES
+                    )
+                except BeyondPortError:
+                    continue
+                yield from self._told(explored, fresh_max=0)
+
+    def _told(
+        self, explored: Explored, fresh_max: int = FRESH_MAX
+    ) -> Iterator[tuple[Program, Look]]:
+        """Look in Python at what C found."""
         self.executions += explored.runs
         self.steps += explored.steps
         fresh = 0
@@ -73,7 +104,7 @@ class PortHarness(Harness):
             if found.why == Why.FRESH:
                 self.recent.append(found.program)
                 fresh += 1
-                if fresh > FRESH_MAX:
+                if fresh > fresh_max:
                     continue
             look = self.run(found.program)
             self._agree(found.program, look.sides)

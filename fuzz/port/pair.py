@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import IntFlag
 from functools import cache
@@ -152,6 +154,15 @@ class Pair:
         explore = self.patched.library.gmemdiff_explore_by
         kind = STRATEGIES.index(strategy)
         return self._told(program, explore(kind, depth, seed, runs).contents)
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """What is explored meanwhile leaves no bytes for pairs of steps."""
+        before = ctypes.string_at(self.pairs, PAIRS_MAX)
+        try:
+            yield
+        finally:
+            ctypes.memmove(self.pairs, before, PAIRS_MAX)
 
     def _load(self, program: Program) -> None:
         for port in (self.reference, self.patched):

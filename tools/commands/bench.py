@@ -27,9 +27,10 @@ from fuzz.twins import Twins
 from fuzz.vocabulary import Program
 from reference.observer import Observer
 from tools import exits
-from tools.bench_engine import ENGINES, PROGRAMS, WARM_UP, programs
-from tools.bench_engine import OPS as ENGINE_OPS
+from tools.bench.engine import ENGINES, PROGRAMS, WARM_UP, programs
+from tools.bench.engine import OPS as ENGINE_OPS
 from tools.cases import Models
+from tools.commands.rivals import rivals
 
 SECONDS: Final = 3.0  # of each engine, each time
 WORDS: Final = {
@@ -54,18 +55,24 @@ def _drop(results: Iterable[object]) -> None:
         pass
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--repeat", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option(
     "--engines-only", is_flag=True, help="Only the table of engines: Python, C, under Atheris."
 )
-def bench(repeat: int, engines_only: bool) -> int:
+@click.pass_context
+def bench(context: click.Context, repeat: int, engines_only: bool) -> int:
     """Measure executions per second on a fixed set of random programs."""
+    if context.invoked_subcommand is not None:
+        return exits.CLEAN
     if not engines_only:
         _parts(repeat)
         click.echo("")
     _engines(repeat)
     return exits.CLEAN
+
+
+bench.add_command(rivals)
 
 
 def _parts(repeat: int) -> None:
@@ -147,10 +154,10 @@ def _has_port(name: str) -> bool:
 
 
 def _measured(name: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "tools.bench_engine", name, str(SECONDS)]
+    command = [sys.executable, "-m", "tools.bench.engine", name, str(SECONDS)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:
-        raise HarnessError(f"tools.bench_engine {name}: {done.stderr.strip()[-300:]}")
+        raise HarnessError(f"tools.bench.engine {name}: {done.stderr.strip()[-300:]}")
     told: dict[str, float] = json.loads(lines[-1])
     return told

@@ -1,6 +1,6 @@
 """One engine for some seconds, in a process of its own: what `gmemdiff bench` compares.
 
-    python -m tools.bench_engine ENGINE SECONDS
+    python -m tools.bench.engine ENGINE SECONDS
 
 prints executions (a program on both sides, judged), steps, processor seconds and memory as JSON.
 """

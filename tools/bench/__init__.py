@@ -1,0 +1,1 @@
+"""Benchmarks: how fast the engines are, and how soon each way of testing finds a seeded mistake."""
