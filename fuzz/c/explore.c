@@ -18,23 +18,14 @@
 #include "vary.h"
 
 #define EXPORT __attribute__((visibility("default")))
-<<<<<<< HEAD
-=======
-#define SEEN_KINDS (1u << 12)
 #define STRATEGY_EVERY 4 /* variants, of which one is scheduled by a strategy */
-#define TOLD_EACH 4 /* how often the same broken rules are told, before only powers of two */
->>>>>>> 1835bc2 (bench rivals: our engine against random, walks, PCT, Hypothesis, Atheris on bytes and HypoFuzz on seeded mistakes)
 
 static struct {
 	const struct side *reference; /* the other library */
 	bool marked; /* patch_acted says whether it was needed */
 	u32 *translation; /* our label ids in theirs */
 	struct pool pool;
-<<<<<<< HEAD
-=======
 	bool guided; /* what shows something new is kept */
-	struct { u64 kinds; u32 count; } told[SEEN_KINDS];
->>>>>>> 1835bc2 (bench rivals: our engine against random, walks, PCT, Hypothesis, Atheris on bytes and HypoFuzz on seeded mistakes)
 	struct explored result;
 } explore;
 

@@ -227,10 +227,14 @@ def _sanitizers(options: Options, compiler: Compiler) -> tuple[str, ...]:
 
 def _compiled(folder: Path, unit: _Unit, headers: str, compiler: Compiler) -> Path:
     command = [*compiler.command, *unit.flags]
-    made = _port_folder() / f"{_digest(unit.name, unit.text, headers, *_key(command, compiler))}.o"
+    key = _digest(unit.name, unit.text, headers, *_key(command, compiler))
+    made = _port_folder() / f"{key}.o"
     if not use(made):
-        # Names in the debug information are the project's, wherever this was compiled.
-        _run([*command, f"-ffile-prefix-map={folder}=.", "-c", unit.name], folder, made)
+        # Names in the debug information are the project's, wherever this was compiled.  Another
+        # process that makes the same object may put its own in place while this one links: with
+        # link-time optimisation, that must be the same to the byte.
+        fixed = (f"-ffile-prefix-map={folder}=.", f"-frandom-seed={key}")
+        _run([*command, *fixed, "-c", unit.name], folder, made)
     return made
 
 

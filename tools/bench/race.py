@@ -1,6 +1,6 @@
 """Runs every rival on every mutant with every seed, and adds up what came of it.
 
-One child at a time, seed by seed, so that whatever disturbs the machine disturbs all alike.
+Seed by seed, so that whatever disturbs the machine disturbs all alike.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -72,12 +73,19 @@ class Results:
                 file.write(line + "\n")
 
 
-def race(tasks: Sequence[Task], results: Results, start: Start = start_child) -> Iterator[Task]:
-    """Run the tasks that have no result yet, in their order; gives each when it is done."""
-    for task in tasks:
-        if task not in results.done:
-            results.add(task, start(task))
-        yield task
+def race(
+    tasks: Sequence[Task], results: Results, start: Start = start_child, jobs: int = 1
+) -> Iterator[Task]:
+    """Run the tasks that have no result yet, so many at a time; gives each when it is done."""
+    yield from (task for task in tasks if task in results.done)
+    left = [task for task in tasks if task not in results.done]
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for task, outcome in zip(left, pool.map(start, left), strict=True):
+                results.add(task, outcome)
+                yield task
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 import click
-from fuzz.mutants import Mutant, all_mutants
 
-from fuzz.port.build import ported_models
+from fuzz.mutants import Mutant, all_mutants
+from fuzz.port.build import ported_models, ported_mutants
 from fuzz.port.compiler import NoCompilerError, find_compiler
 from fuzz.values import unknown
 from tools import exits
@@ -43,6 +43,14 @@ SEEDS: Final = 3
     type=click.Path(path_type=Path, dir_okay=False),
     help="Keep every result in this file, and do not run again what is there.",
 )
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Children at a time; machine time is the processor's, so that more disturb little.",
+)
 @click.option("--json", "as_json_", is_flag=True, help="Print JSON.")
 def rivals(
     names: tuple[str, ...],
@@ -51,6 +59,7 @@ def rivals(
     seconds: float,
     seeds: int,
     path: Path | None,
+    jobs: int,
     as_json_: bool,
 ) -> int:
     """Race our guided engine against what people would use instead, on seeded mistakes.
@@ -66,7 +75,7 @@ def rivals(
         results = Results.load(path)
     except (OSError, ValueError) as error:
         raise click.BadParameter(str(error), param_hint="--results") from error
-    _run(tasks, results)
+    _run(tasks, results, jobs)
     hard = frozenset(mutant.name for mutant in mutants if mutant.hard)
     board = Board.of(tasks, results, hard)
     if as_json_:
@@ -114,7 +123,7 @@ def _tasks(
     mutants: Sequence[Mutant], names: Sequence[str], seconds: float, seeds: int
 ) -> Iterator[Task]:
     """Seed by seed: a race that is cut short has all mutants with fewer seeds."""
-    ported = set(ported_models())
+    ported = {*ported_models(), *ported_mutants()}
     for seed in range(seeds):
         for mutant in mutants:
             for name in names:
@@ -123,9 +132,9 @@ def _tasks(
                 yield Task(name, mutant.name, mutant.base, (str(mutant.profile),), seed, seconds)
 
 
-def _run(tasks: Sequence[Task], results: Results) -> None:
+def _run(tasks: Sequence[Task], results: Results, jobs: int) -> None:
     start = time.monotonic()
-    for number, task in enumerate(race(tasks, results), 1):
+    for number, task in enumerate(race(tasks, results, jobs=jobs), 1):
         outcome = results.done[task]
         said = "detected after" if outcome.detected else "nothing in"
         line = f"{task.mutant} seed {task.seed} {task.rival}: {said} {outcome.seconds:.2f} s"

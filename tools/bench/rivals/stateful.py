@@ -45,7 +45,7 @@ def machine(stage: Stage) -> type[RuleBasedStateMachine]:
         @initialize(profile=st.sampled_from(profiles), place=NUMBERS, private=NUMBERS, data=BYTES)
         def layout(self, profile: object, place: int, private: int, data: bytes) -> None:
             assert profile in profiles
-            mmu = profiles[profiles.index(profile)]  # type: ignore[arg-type]
+            mmu = profiles[profiles.index(profile)]
             vm = "sw-protected" if private >= 240 and mmu.has("sw_protected_vm") else "default"
             self.world = World(mmu, vm, ByteReader(data * 2))
             setup = draw_setup(self.world, place % 248)
