@@ -7,6 +7,7 @@ reference's run was needed or not (fuzz/twins.py).
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,11 +22,15 @@ from fuzz.native import Region
 from fuzz.overlay import Model
 from fuzz.probes import PROBES_MAX, Probes
 from fuzz.search import execute
+from fuzz.strategies.named import make_strategy
+from fuzz.text import format_program
 from fuzz.twins import Twins
 from fuzz.vocabulary import Program
 
 FEATURES_MAX: Final = 1 << 15
 RECENT_MAX: Final = 256
+BESIDE: Final = ("walk", "pct", "windows")  # strategies of what runs beside the inputs
+DEPTHS: Final = (2, 4)  # of PCT
 COUNTERS: Final = 2 * PROBES_MAX + FEATURES_MAX
 
 
@@ -55,7 +60,9 @@ class Harness:
         self.counters = bytearray(COUNTERS) if counters is None else counters
         self.reference = Probes(reference, self.counters)
         self.patched = Probes(patched, self.counters, PROBES_MAX)
+        self.models = reference, patched
         self.twins = Twins(reference, patched)
+        self.unwatched = Twins(reference, patched)
         self.asking = self.twins.asking(self.reference.model, self.patched.model)
         self.shared = self._shared()
         self.numbers: dict[Feature, int] = {}  # feature -> its counter
@@ -73,6 +80,23 @@ class Harness:
         self.executions += 1
         self.steps += sum(side.steps for side in look.sides)
         yield program, look
+        if self.draw is not None:
+            yield from self._beside(program, self.draw)
+
+    def _beside(self, program: Program, draw: Draw) -> Iterator[tuple[Program, Look]]:
+        """A random program under a strategy, as often as an input; it leaves no counters.
+
+        What random finds first, guidance is slow to find, and the other way round: half of the
+        runs for each costs either at most twice as long.
+        """
+        rng = random.Random(seed_of(program))
+        chosen = make_strategy(rng.choice(BESIDE), rng.getrandbits(64), rng.randint(*DEPTHS))
+        beside, ours, theirs = self.unwatched.drive(draw(rng), chosen)
+        self.executions += 1
+        self.steps += ours.steps + theirs.steps
+        judgement = compare(beside, self.models[1], ours, theirs)
+        if judgement is not None:
+            yield beside, Look(judgement, set(), [], (ours, theirs))
 
     def run(self, program: Program) -> Look:
         """Run a program on both sides.  Raises HarnessError when our own code fails."""
@@ -126,3 +150,9 @@ class Harness:
         watch = Feedback("gmem-survival" in model.promises, program, features)
         watch.execution = Execution(model.kvm, plan, watch, recorder=watch)
         return watch
+
+
+def seed_of(program: Program) -> int:
+    """For all that is drawn beside a program: the same program, the same draws."""
+    digest = hashlib.blake2b(format_program(program).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")

@@ -11,7 +11,6 @@ costs either at most twice as long.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -19,7 +18,7 @@ from typing import Final
 from fuzz.execution import Run
 from fuzz.feedback import Feature
 from fuzz.finding import kinds_of
-from fuzz.harness import Draw, Harness, Look
+from fuzz.harness import DEPTHS, Draw, Harness, Look, seed_of
 from fuzz.judge import compare
 from fuzz.native import Region
 from fuzz.overlay import Model
@@ -31,7 +30,6 @@ from fuzz.port.outcome import outcome_text
 from fuzz.port.pair import PAIRS_MAX, STRATEGIES, Explored, Pair, Why
 from fuzz.port.runner import on_port
 from fuzz.search import execute
-from fuzz.text import format_program
 from fuzz.vocabulary import Program
 
 SCHEDULES: Final = 200  # of each program
@@ -41,8 +39,6 @@ SCHEDULES_MAX: Final = 1000
 BESIDE: Final = 4  # random programs beside each input
 BESIDE_SCHEDULES: Final = 50  # of each of them
 FRESH_MAX: Final = 1  # replays of one input that are only new; what is bad is always replayed
-
-DEPTH_MOST: Final = 4  # of PCT
 
 OnDrift = Callable[[Program, Drift], None]
 
@@ -59,7 +55,6 @@ class PortHarness(Harness):
         super().__init__(reference, patched)
         self.pair = pair
         self.on_drift = on_drift
-        self.models = reference, patched
         self.c_only = patched.runner is not None
         self.fast = on_port(reference, pair.reference)
         self.quick = on_port(patched, pair.patched)
@@ -70,25 +65,24 @@ class PortHarness(Harness):
         A program that is beyond the port's limits is run in Python alone.
         """
         try:
-            explored = self.pair.explore(program, _seed(program), SCHEDULES, SCHEDULES_MAX)
+            explored = self.pair.explore(program, seed_of(program), SCHEDULES, SCHEDULES_MAX)
         except BeyondPortError:
             if not self.c_only:
                 yield from super().looks(program)
             return
         yield from self._told(explored)
         if self.draw is not None:
-            yield from self._beside(random.Random(_seed(program)), self.draw)
+            yield from self._beside(program, self.draw)
 
-    def _beside(self, rng: random.Random, draw: Draw) -> Iterator[tuple[Program, Look]]:
+    def _beside(self, program: Program, draw: Draw) -> Iterator[tuple[Program, Look]]:
         """Random programs under strategies; libFuzzer is not told of pairs that are not its own."""
+        rng = random.Random(seed_of(program))
         with self.pair.unseen():
             for _ in range(BESIDE):
-                program, strategy = draw(rng), rng.choice(STRATEGIES)
-                depth, seed = rng.randint(2, DEPTH_MOST), rng.getrandbits(64)
+                beside, strategy = draw(rng), rng.choice(STRATEGIES)
+                depth, seed = rng.randint(*DEPTHS), rng.getrandbits(64)
                 try:
-                    explored = self.pair.explore_by(
-                        strategy, depth, program, seed, BESIDE_SCHEDULES
-                    )
+                    explored = self.pair.explore_by(strategy, depth, beside, seed, BESIDE_SCHEDULES)
                 except BeyondPortError:
                     continue
                 yield from self._told(explored, fresh_max=0)
@@ -142,9 +136,3 @@ class PortHarness(Harness):
         pairs = Region(self.pair.pairs, PAIRS_MAX, 0)
         return [pairs, *(r for port in (self.pair.reference, self.pair.patched)
                          for r in regions(port))]  # fmt: skip
-
-
-def _seed(program: Program) -> int:
-    """The same program, the same schedules."""
-    digest = hashlib.blake2b(format_program(program).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little")

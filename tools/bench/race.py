@@ -19,7 +19,7 @@ from tools.bench.task import Outcome, Task
 
 # A child that is still there after so long (seconds of the wall) is stuck, or the machine is.
 PATIENCE: Final = 120.0
-PATIENCE_EACH: Final = 20.0  # for each second of machine time
+PATIENCE_EACH: Final = 60.0  # for each second of machine time
 
 Start = Callable[[Task], Outcome]
 
