@@ -36,7 +36,7 @@ SCHEDULES: Final = 200  # of each program
 # As long as nothing is found.  What is new stays in the corpus and comes again, so its schedules
 # need not all be drawn at once; of what is not, more schedules cost less than the next program.
 SCHEDULES_MAX: Final = 1000
-BESIDE: Final = 4  # random programs beside each input
+BESIDE: Final = 12  # random programs beside each input: about half of the time
 BESIDE_SCHEDULES: Final = 50  # of each of them
 FRESH_MAX: Final = 1  # replays of one input that are only new; what is bad is always replayed
 

@@ -39,8 +39,9 @@ TARGET = Target(STOCK, SEED, (), (2, 12), note)
 
 
 def executed(data: bytes) -> list[Program]:
-    """The programs that one input runs: one or none."""
+    """The programs that one input runs: one or none; what runs beside it is its own."""
     SEEN.clear()
+    TARGET.harness.draw = None
     TARGET.test_one_input(data)
     return list(SEEN)
 
