@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fuzz.overlay import OverlayError, known_models
+from fuzz.overlay import MUTANTS, OverlayError, known_models
 from reference.features import PROFILES, Profile
 
-FOLDER: Final = "mutants/"
 GROUPS: Final = ("patch", "reference", "gpc", "prefetch", "aging", "dirty", "attributes")
 PREEMPTIONS: Final = "three or more preemptions"
 EXECUTIONS_DEFAULT: Final = 1_000_000
@@ -44,7 +43,7 @@ class Mutant:
     @property
     def model(self) -> str:
         """The model's name."""
-        return FOLDER + self.name
+        return MUTANTS + self.name
 
     @property
     def demanding(self) -> bool:
@@ -60,9 +59,9 @@ class Mutant:
 def all_mutants() -> tuple[Mutant, ...]:
     """Every mutant, by group and name.  Raises OverlayError."""
     found = [
-        _read(name.removeprefix(FOLDER), path)
+        _read(name.removeprefix(MUTANTS), path)
         for name, path in known_models().items()
-        if name.startswith(FOLDER)
+        if name.startswith(MUTANTS)
     ]
     return tuple(sorted(found, key=lambda m: (GROUPS.index(m.group), m.name)))
 

@@ -35,6 +35,7 @@ PROMISABLE: Final = ("gmem-survival",)  # rules that hold only for models that s
 PATCH_SUFFIX: Final = ".patch"
 FILE_SUFFIXES: Final = (".py", PATCH_SUFFIX)  # of models that are files: overlays, patches in C
 NOT_MODELS: Final = frozenset({"__init__"})
+MUTANTS: Final = "mutants/"  # how the names of seeded mistakes begin
 
 
 class OverlayError(ValueError):
@@ -60,7 +61,7 @@ def known_models() -> dict[str, Path]:
     found = {p.stem: p for p in HERE.glob("*.py") if p.stem not in NOT_MODELS}
     for path in (HERE / "mutants").glob("*.py"):
         if path.stem != "__init__":
-            found[f"mutants/{path.stem}"] = path
+            found[MUTANTS + path.stem] = path
     return dict(sorted(found.items()))
 
 

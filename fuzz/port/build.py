@@ -53,10 +53,14 @@ class BuildError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to build.  sanitize: for example ("address", "undefined")."""
+    """How to build.  sanitize: for example ("address", "undefined").
+
+    whole: optimise across files, which makes steps cheaper and takes seconds to link.
+    """
 
     coverage: bool = False
     sanitize: tuple[str, ...] = ()
+    whole: bool = True
 
 
 def model_sources() -> dict[str, str]:
@@ -198,7 +202,7 @@ def _made(
     sanitizers = _sanitizers(options, compiler)
     covered = options.coverage and compiler.covers
     # Steps are short, and most of them cross files.
-    whole = ("-flto",) if compiler.gcc and not options.sanitize else ()
+    whole = ("-flto",) if options.whole and compiler.gcc and not options.sanitize else ()
     files = {**model, **engine_sources(main, covered), _MARKS: marks}
     units = []
     for file, text in files.items():

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import ctypes
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from fuzz.execution import HarnessError
-from fuzz.overlay import load_model
+from fuzz.overlay import MUTANTS, load_model
 from fuzz.port.build import Options, build_library, sources_of
 from fuzz.port.encode import NO_LABEL, BeyondPortError, encode
 from fuzz.vocabulary import OPS, Program
@@ -130,5 +130,14 @@ def load_port(model: str, options: Options | None = None) -> Port:
 
     Raises NoCompilerError, BuildError, PatchError.
     """
-    path = build_library(sources_of(model).sources, options)
-    return Port(path, "gmem-survival" in load_model(model).promises)
+    return Port(built_port(model, options), "gmem-survival" in load_model(model).promises)
+
+
+def built_port(model: str, options: Options | None = None) -> Path:
+    """Where the library of a model's port is, built if need be; errors as of load_port().
+
+    There are many mutants, and each is run for seconds: they are not worth a slow link.
+    """
+    if model.startswith(MUTANTS):
+        options = replace(options or Options(), whole=False)
+    return build_library(sources_of(model).sources, options)

@@ -13,7 +13,8 @@ from statistics import median
 from typing import Final
 
 from fuzz.mutants import PREEMPTIONS, Mutant
-from fuzz.port.build import Options, build_library, sources_of
+from fuzz.port.build import Options
+from fuzz.port.library import built_port
 from tools.mutants.outcome import Outcome
 
 COVERED: Final = Options(coverage=True)  # as a campaign builds the port
@@ -61,7 +62,7 @@ def build_ports(mutants: Sequence[Mutant], jobs: int) -> None:
     """
     models = sorted({name for mutant in mutants for name in (mutant.base, mutant.model)})
     with ThreadPoolExecutor(jobs) as pool:
-        for _ in pool.map(lambda name: build_library(sources_of(name).sources, COVERED), models):
+        for _ in pool.map(lambda name: built_port(name, COVERED), models):
             pass
 
 
