@@ -7,8 +7,6 @@ Meant to guarantee progress; the third invalidation in a row is missed.
 SUMMARY = "after two retries of a VM an arm64 abort no longer asks whether it is stale"
 GROUP = "reference"
 PROFILE = "v7.2 arm64"
-HARD = "three or more preemptions"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "stage2_map",

@@ -6,6 +6,7 @@ A flush requested in that window is missed.
 SUMMARY = "requests are not looked at again at entry"
 GROUP = "reference"
 PROFILE = "v7.2 x86-tdp"
+EXECUTIONS = 20_000_000
 EDITS = (
     (
         "kvm_vcpu_exit_request",

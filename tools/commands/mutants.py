@@ -141,7 +141,8 @@ def _tell(rows: Sequence[Row], as_json: bool) -> int:
         for outcome in failed:
             click.echo(f"{outcome.name} seed {outcome.seed}: {outcome.error}")
         for row in alive:
-            budget = f"within {row.mutant.executions} executions"
+            stopped = any(outcome.stopped for outcome in row.outcomes)
+            budget = "before --max-time" if stopped else "within the budget of executions"
             click.echo(f"{row.mutant.name}: not killed in every hunt {budget}")
         click.echo(f"{len(rows) - len(alive)} of {len(rows)} mutants killed in every hunt")
     if failed:
