@@ -39,7 +39,10 @@ PACKAGES: Final = (
     ("atheris", "atheris", "campaigns"),
     ("elftools", "pyelftools", "gmemdiff abi; coverage of campaigns in C"),
 )
-PROGRAMS: Final = (("chromium", "only the test that looks at a report in a browser"),)
+PROGRAMS: Final = (
+    ("chromium", "only the test that looks at a report in a browser"),
+    ("spin", "only the test that compares gmemdiff explore with it"),
+)
 COMPILER_USE: Final = "the C port: lockstep, fast campaigns; clang or zig for its coverage"
 VERSION_SECONDS_MAX: Final = 10
 
@@ -58,9 +61,10 @@ def _program(name: str) -> str:
     """First line of what a program says of its version; empty when it is not there."""
     if shutil.which(name) is None:
         return ""
+    option = "-V" if name == "spin" else "--version"
     try:
         done = subprocess.run(
-            [name, "--version"], capture_output=True, text=True, timeout=VERSION_SECONDS_MAX
+            [name, option], capture_output=True, text=True, timeout=VERSION_SECONDS_MAX
         )
     except (OSError, subprocess.SubprocessError) as error:
         return f"does not run: {error}"
