@@ -11,7 +11,7 @@ BIN   := .venv/bin
 STAMP := .venv/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv fuzz test test-slow lockstep sanitize mutants lint check bench clean
+.PHONY: help venv fuzz test test-slow test-lab lockstep sanitize mutants lint check bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -49,6 +49,9 @@ test: venv ## run the tests
 
 test-slow: venv ## run the slow tests
 	@$(BIN)/python -m pytest -m slow
+
+test-lab: venv ## run the tests on real kernels, where QEMU and kernels were fetched
+	@$(BIN)/python -m pytest -m slow -rs $(wildcard tests/quality/test_lab_*.py)
 
 # Exit code 4 says that there is no C compiler, and the reason was printed.
 lockstep: venv ## compare the C port with the Python model: corpora, and PROGRAMS random ones from SEED
