@@ -63,18 +63,13 @@ def test_without_a_compiler_a_campaign_runs_in_python(tmp_path: Path) -> None:
     assert kept(tmp_path / "c") == "python"
 
 
-@pytest.mark.parametrize(
-    "wanted", [Wanted(reference="mutants/no_flush"), Wanted(patched="mutants/no_flush")]
-)
-def test_with_a_model_that_has_no_port_a_campaign_runs_in_python(
-    tmp_path: Path, wanted: Wanted
+@pytest.mark.parametrize("side", ["reference", "patched"])
+def test_with_an_overlay_of_the_users_own_a_campaign_runs_in_python(
+    tmp_path: Path, side: str
 ) -> None:
-    assert begun(tmp_path / "c", wanted).engine == "python"
-
-
-def test_with_an_overlay_of_the_users_own_a_campaign_runs_in_python(tmp_path: Path) -> None:
     overlay = write(tmp_path, "wrong.py", samples.WRONG_STAT)
-    assert begun(tmp_path / "c", Wanted(patched=overlay)).engine == "python"
+    wanted = Wanted(reference=overlay) if side == "reference" else Wanted(patched=overlay)
+    assert begun(tmp_path / "c", wanted).engine == "python"
 
 
 def test_the_engine_that_is_asked_for_is_used(tmp_path: Path) -> None:
@@ -91,18 +86,6 @@ def test_engine_c_without_a_compiler_is_one_line_that_says_what_would_help(
     assert f"{VARIABLE}=/nonexistent" in text
     assert "--engine python" in text
     assert not (tmp_path / "c" / "campaign.json").exists()
-
-
-def test_engine_c_for_a_model_without_a_port_is_one_line_with_the_file_that_is_missing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    needs_compiler()
-    text = refused(
-        capsys, "fuzz", "-w", tmp_path / "c", "--engine", "c", "--patched", "mutants/no_flush"
-    )
-    assert "mutants/no_flush" in text
-    assert "no_flush.patch" in text
-    assert "--engine python" in text
 
 
 def test_engine_c_for_an_overlay_of_the_users_own_is_one_line(
