@@ -83,18 +83,15 @@ def engine_sources(main: str = "", stubs: bool = False) -> dict[str, str]:
 
 
 def ported_models() -> tuple[str, ...]:
-    """The models that exist in C as well, mutants aside: the stock one, and each with a patch."""
-    return ("stock", *sorted(path.stem for path in PATCHES.glob("*.patch")))
+    """The models that exist in C as well: the stock one, and each with a patch, mutants last."""
+    repairs = sorted(path.stem for path in PATCHES.glob("*.patch"))
+    mutants = sorted(f"mutants/{path.stem}" for path in (PATCHES / "mutants").glob("*.patch"))
+    return ("stock", *repairs, *mutants)
 
 
 def ported_others() -> tuple[str, ...]:
     """The models that exist in C as well and are none of COMPARED, mutants last."""
-    return (*(name for name in ported_models() if name not in COMPARED), *ported_mutants())
-
-
-def ported_mutants() -> tuple[str, ...]:
-    """The mutants that exist in C as well."""
-    return tuple(sorted(f"mutants/{path.stem}" for path in (PATCHES / "mutants").glob("*.patch")))
+    return tuple(name for name in ported_models() if name not in COMPARED)
 
 
 def patch_for(model: str) -> Path | None:

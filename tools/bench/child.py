@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from fuzz.overlay import OverlayError, load_model
-from fuzz.port.build import BuildError, Options, ported_models, ported_mutants
+from fuzz.port.build import BuildError, Options, ported_models
 from fuzz.port.library import load_port
 from fuzz.port.pair import Pair
 from fuzz.port.patching import PatchError
@@ -36,7 +36,7 @@ def stage_of(task: Task, finish: Callable[[Outcome], NoReturn] = tell) -> Stage:
     """Load what a task needs.  Raises OverlayError, BuildError, PatchError, NoCompilerError."""
     models = load_model(task.reference), load_model(task.model)
     pair = None
-    if {task.reference, task.model} <= {*ported_models(), *ported_mutants()}:
+    if {task.reference, task.model} <= set(ported_models()):
         options = Options(coverage=RIVALS[task.rival].ours)
         pair = Pair(load_port(task.reference, options), load_port(task.model, options))
     fast = models

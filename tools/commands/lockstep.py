@@ -137,7 +137,7 @@ def lockstep(
     ]
     for number, at in enumerate(range(0, count or 0, BATCH)):
         size = min(BATCH, (count or 0) - at)
-        these = (*COMPARED, *others[number % len(others) :][:1]) if others else COMPARED
+        these = (*COMPARED, others[number % len(others)]) if others else COMPARED
         batches.append(Batch(these, profiles, (), f"{seed}-{at}", size, ops_range(ops)))
     return _run(batches, jobs)
 

@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from fuzz.mutants import Mutant, all_mutants
-from fuzz.port.build import ported_models, ported_mutants
+from fuzz.port.build import ported_models
 from fuzz.port.compiler import NoCompilerError, find_compiler
 from fuzz.values import unknown
 from tools import exits
@@ -123,7 +123,7 @@ def _tasks(
     mutants: Sequence[Mutant], names: Sequence[str], seconds: float, seeds: int
 ) -> Iterator[Task]:
     """Seed by seed: a race that is cut short has all mutants with fewer seeds."""
-    ported = {*ported_models(), *ported_mutants()}
+    ported = set(ported_models())
     for seed in range(seeds):
         for mutant in mutants:
             for name in names:

@@ -23,7 +23,8 @@ from tools.lab.kernels import AMD64, Kernel
 from tools.lab.machines import TCG, machine_for, module_order
 from tools.lab.shelf import Shelf, key_of
 
-SOURCE: Final = Path(__file__).parent / "runner" / "init.c"
+_LAB: Final = Path(__file__).parent
+SOURCES: Final = (_LAB / "executor" / "modules.c", _LAB / "runner" / "init.c")  # in this order
 RUNNERS: Final = "runners"
 SECONDS_EACH: Final = 180.0  # from one line of a program to the next
 BOOTS_EMPTY_MAX: Final = 2
@@ -161,7 +162,8 @@ def _no_start(lab: ProgramLab, boot: Boot) -> str:
 
 def build_runner(shelf: Shelf | None = None) -> bytes:
     """PID 1 of the machine, built or found built.  Raises as compile_static() does."""
-    return compile_static(SOURCE.read_text(encoding="utf-8"), shelf)
+    parts = [path.read_text(encoding="utf-8") for path in SOURCES]
+    return compile_static("\n".join(parts), shelf)
 
 
 def compile_static(source: str, shelf: Shelf | None = None) -> bytes:

@@ -156,6 +156,10 @@ void output_json_string(const char *text);
 void output_flush(void);
 void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
+/* modules.c */
+void mount_all(void);
+const char *load_modules(void);
+
 /* cases.c */
 void cases_open(const char *path);
 bool cases_next(struct test_case *test);

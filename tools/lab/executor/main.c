@@ -11,10 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -35,17 +32,6 @@ static const struct {
 	{ "MANUAL_DIRTY_LOG_PROTECT2", KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 },
 };
 
-static void mount_all(void)
-{
-	mkdir("/dev", 0755);
-	mkdir("/proc", 0755);
-	mkdir("/sys", 0755);
-	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
-	mount("proc", "/proc", "proc", 0, NULL);
-	mount("sysfs", "/sys", "sysfs", 0, NULL);
-	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
-}
-
 static void write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);
@@ -55,35 +41,6 @@ static void write_file(const char *path, const char *text)
 	if (write(fd, text, strlen(text)) < 0)
 		output_format("# %s: %s\n", path, strerror(errno));
 	close(fd);
-}
-
-static int finit_module(int fd, const char *parameters)
-{
-	return syscall(SYS_finit_module, fd, parameters, 0);
-}
-
-/* /modules/order: a file name and its parameters on each line. */
-static void load_modules(void)
-{
-	FILE *order = fopen("/modules/order", "r");
-	char line[512], path[600];
-
-	while (order && fgets(line, sizeof(line), order)) {
-		char *parameters;
-		int fd;
-
-		line[strcspn(line, "\n")] = 0;
-		parameters = strchr(line, ' ');
-		if (parameters)
-			*parameters++ = 0;
-		snprintf(path, sizeof(path), "/modules/%s", line);
-		fd = open(path, O_RDONLY);
-		if (fd < 0 || (finit_module(fd, parameters ?: "") && errno != EEXIST))
-			die("the module %s cannot be loaded: %s", line, strerror(errno));
-		close(fd);
-	}
-	if (order)
-		fclose(order);
 }
 
 /* The executor's own guest memory: shared, so that forked processes have the same. */
@@ -148,6 +105,7 @@ int main(void)
 	static struct test_case test;
 	sigset_t chld;
 	unsigned int count = 0;
+	const char *module;
 
 	mount_all();
 	close(0);
@@ -162,7 +120,9 @@ int main(void)
 		     0);
 	if (board == MAP_FAILED)
 		die("no memory for results");
-	load_modules();
+	module = load_modules();
+	if (module)
+		die("the module %s cannot be loaded: %s", module, strerror(errno));
 	open_kvm();
 	private_memory();
 	kmsg_init();
