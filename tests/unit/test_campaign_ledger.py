@@ -189,8 +189,9 @@ def test_a_list_of_known_kinds_that_is_mended_is_read(books: Ledger, clock: Cloc
 class Disk:
     """write_whole on a disk that has no room for the next so many writes to the queue."""
 
-    def __init__(self, refuse: int) -> None:
+    def __init__(self, refuse: int, number: int = errno.ENOSPC) -> None:
         self.refuse = refuse
+        self.number = number
         self.waits: list[str] = []
 
     def __call__(self, path: Path, data: bytes | str) -> None:
@@ -198,7 +199,7 @@ class Disk:
             self.waits.append(json.loads(data)["waiting"])
         elif self.refuse:
             self.refuse -= 1
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise OSError(self.number, os.strerror(self.number))
         write_whole(path, data)
 
 
@@ -212,6 +213,16 @@ def test_on_a_full_disk_a_hit_waits_is_told_and_is_not_lost(
     assert disk.waits == ["cannot write: No space left on device"] * 5
     assert queued(books) == {kind.fingerprint: 1 for kind in books.seen}
     assert books.waiting == ""
+
+
+def test_a_folder_that_takes_no_files_is_waited_for_too(
+    books: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(refuse=2, number=errno.EACCES)
+    monkeypatch.setattr(module, "write_whole", disk)
+    run(books, HIT)
+    assert disk.waits == ["cannot write: Permission denied"] * 2
+    assert queued(books) == {kind.fingerprint: 1 for kind in books.seen}
 
 
 def test_who_is_told_to_stop_while_waiting_ends_and_says_that_something_is_unsaved(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from dataclasses import replace
@@ -19,7 +18,6 @@ from fuzz.text import format_program, parse
 from fuzz.triage import Memory, Triage
 from fuzz.vocabulary import Program
 from tests.unit import samples
-from tools.campaign.child.patience import patiently
 from tools.campaign.layout import Layout, queue_name, write_whole
 from tools.campaign.settings import Settings
 from tools.campaign.triage import shelf, triager
@@ -171,22 +169,6 @@ def test_a_program_that_does_not_end_is_put_aside_as_a_hang(
     Triager(layout, SETTINGS, 0).one(path)
     assert not path.exists()
     assert [parse(p.read_text()) for p in layout.hangs.glob("*.prog")] == [STALE]
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_a_full_disk_is_waited_for_and_nothing_is_lost(number: int) -> None:
-    full = [OSError(number, os.strerror(number), "x")] * 3
-    told: list[str] = []
-
-    def write() -> str:
-        if full:
-            raise full.pop()
-        return "written"
-
-    assert patiently(write, lambda _: None, told.append) == "written"
-    assert len(told) == 3
-    with pytest.raises(PermissionError):
-        patiently(lambda: (_ for _ in ()).throw(PermissionError(errno.EACCES, "no")))
 
 
 def test_a_torn_list_of_known_kinds_is_moved_away_and_made_again_from_the_findings(

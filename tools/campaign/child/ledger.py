@@ -34,8 +34,8 @@ from fuzz.text import ProgramError, format_program, load
 from fuzz.tolerance import benefit
 from fuzz.vocabulary import Program
 from tools.campaign.child.orphans import parent_gone
-from tools.campaign.child.patience import AGAIN_AFTER
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, queue_name, write_whole
+from tools.campaign.patience import patiently, whatever_it_is
 from tools.campaign.triage.shelf import keep
 
 Learner = Callable[[Sequence[Program]], None]  # takes the programs of all findings
@@ -43,6 +43,10 @@ FORMAT: Final = 1
 EVERY: Final = 1.0  # seconds between two stats.json
 WAITING_MAX: Final = 4  # programs of one kind in the queue
 ERRORS_KEPT: Final = 100  # per process; an error on every input must not fill the disk
+
+
+class StoppedError(Exception):
+    """Told to stop while a write had to wait."""
 
 
 class Ledger:
@@ -160,20 +164,22 @@ class Ledger:
 
     def _write(self, write: Callable[[], None]) -> None:
         """Do a write, however long the disk is full; give up only when told to stop."""
-        while True:
-            try:
-                write()
-            except OSError as error:
-                self.waiting = f"cannot write: {error.strerror}"
-                print(self.waiting, file=sys.stderr)
-                if self._must_stop():
-                    self.unsaved = True
-                    return
-                self.sleep(AGAIN_AFTER)
-                self._save()
-            else:
-                self.waiting = ""
-                return
+        try:
+            patiently(write, self.sleep, self._wait, whatever_it_is)
+        except StoppedError:
+            self.unsaved = True
+        else:
+            self.waiting = ""
+
+    def _wait(self, error: OSError) -> None:
+        """Let the supervisor know of it.  Raises StoppedError."""
+        waiting = f"cannot write: {error.strerror}"
+        if waiting != self.waiting:
+            print(waiting, file=sys.stderr)
+        self.waiting = waiting
+        if self._must_stop():
+            raise StoppedError
+        self._save()
 
     def stop(self) -> None:
         """End after the execution in hand."""

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from tools.campaign.child.patience import FULL
 from tools.campaign.layout import YOUNG, Layout, write_whole
+from tools.campaign.patience import is_full
 from tools.campaign.views.snapshot import DISK_FREE, DISK_FULL, Tell
 
 BALLAST: Final = 1 << 20
@@ -59,13 +59,13 @@ class Disk:
             self.tell(DISK_FREE, f"there is room again under {self.layout.root}; going on")
 
     def _trouble(self, error: OSError) -> None:
-        if error.errno in FULL:
+        if is_full(error):
             with suppress(OSError):
                 self.layout.ballast.unlink()
         if self.full:
             return
         self.full = True
-        what = "make room" if error.errno in FULL else f"see to {error.filename}"
+        what = "make room" if is_full(error) else f"see to {error.filename}"
         self.tell(
             DISK_FULL,
             f"{self.layout.root}: {error.strerror}: findings are kept, coverage and statistics "

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
-from tools.campaign.child.patience import patiently
 from tools.campaign.layout import PROGRAM_SUFFIX, YOUNG, Layout
+from tools.campaign.patience import patiently
 from tools.campaign.settings import Settings
 from tools.campaign.triage.rejudge import rejudge as rejudge_all
 from tools.campaign.triage.triager import Triager

@@ -34,7 +34,6 @@ from fuzz.vocabulary import Program
 from tools import exits
 from tools.campaign.child.lossy import lossy_output
 from tools.campaign.child.orphans import die_with_parent
-from tools.campaign.child.patience import patiently
 from tools.campaign.engine import on_engine
 from tools.campaign.layout import (
     PROGRAM_SUFFIX,
@@ -44,6 +43,7 @@ from tools.campaign.layout import (
     queue_name,
     write_whole,
 )
+from tools.campaign.patience import patiently
 from tools.campaign.settings import CampaignError, Settings, load_settings
 from tools.campaign.triage.hangs import HangJudge
 from tools.campaign.triage.shelf import (
