@@ -69,8 +69,7 @@ def programs(count: int) -> Iterator[tuple[str, Program]]:
 
 def replay(name: str, batch: Sequence[tuple[str, Program]], *options: str) -> list[str]:
     """Run programs on one model in C with sanitizers; what is wrong with each that is not right."""
-    # Link-time optimisation numbers the labels in another order than a build with sanitizers.
-    model, port = load_model(name), load_port(name, Options(whole=False))
+    model, port = load_model(name), load_port(name)
     main = build_program(sources_of(name).sources, "replay_main.c", SANITIZED)
     with tempfile.TemporaryDirectory() as folder:
         files: dict[str, tuple[str, Program]] = {}

@@ -36,7 +36,10 @@ static struct {
 
 bool patch_acted;
 
-/* Labels: interned once, so that a schedule is compared by number. */
+/*
+ * Labels: interned once, so that a schedule is compared by number.  Numbers go by name, whatever
+ * order the linker puts call sites in: all builds of the same sources number them alike.
+ */
 
 extern struct label __start_gmemdiff_labels[], __stop_gmemdiff_labels[];
 static const char **names;
@@ -47,22 +50,29 @@ static struct label *begin_label(void)
 	return LABEL("begin");
 }
 
+static int by_label_name(const void *a, const void *b)
+{
+	return strcmp((*(struct label *const *)a)->name, (*(struct label *const *)b)->name);
+}
+
 static void intern_labels(void)
 {
-	size_t sites = __stop_gmemdiff_labels - __start_gmemdiff_labels;
+	size_t nr_sites = __stop_gmemdiff_labels - __start_gmemdiff_labels;
+	struct label **sites;
 
 	if (names)
 		return;
-	names = calloc(sites, sizeof(*names));
-	for (struct label *l = __start_gmemdiff_labels; l < __stop_gmemdiff_labels; l++) {
-		u32 id = 0;
-
-		while (id < nr_names && strcmp(names[id], l->name))
-			id++;
-		if (id == nr_names)
-			names[nr_names++] = l->name;
-		l->id = id;
+	names = calloc(nr_sites, sizeof(*names));
+	sites = calloc(nr_sites, sizeof(*sites));
+	for (size_t i = 0; i < nr_sites; i++)
+		sites[i] = &__start_gmemdiff_labels[i];
+	qsort(sites, nr_sites, sizeof(*sites), by_label_name);
+	for (size_t i = 0; i < nr_sites; i++) {
+		if (!nr_names || strcmp(names[nr_names - 1], sites[i]->name))
+			names[nr_names++] = sites[i]->name;
+		sites[i]->id = nr_names - 1;
 	}
+	free(sites);
 }
 
 u32 label_id(const char *name)

@@ -224,6 +224,16 @@ def test_a_library_with_coverage_loads_outside_of_a_fuzzer_and_runs() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("coverage", [False, True])
+def test_labels_are_numbered_by_name_whoever_orders_the_files(coverage: bool) -> None:
+    whole, apart = (
+        list(built(model_sources(), Options(coverage=coverage, whole=whole)).labels)
+        for whole in (True, False)
+    )
+    assert whole == apart == sorted(apart)
+    assert len(apart) > 100
+
+
 def test_two_processes_that_build_at_once_both_get_a_whole_library(tmp_path: Path) -> None:
     needs_compiler()
     script = "from fuzz.port.library import load_port; print(load_port('stock').path)"
