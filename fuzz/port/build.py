@@ -82,6 +82,18 @@ def engine_sources(main: str = "", stubs: bool = False) -> dict[str, str]:
     }
 
 
+def library_sources(model: Mapping[str, str]) -> dict[str, str]:
+    """Every file of a library with these model files, by name, for who compiles it otherwise than
+    build_library(); changes have no marks."""
+    return _files(model, _marks("MARKS_MISSING"))
+
+
+def _files(
+    model: Mapping[str, str], marks: str, main: str = "", stubs: bool = False
+) -> dict[str, str]:
+    return {**model, **engine_sources(main, stubs), _MARKS: marks}
+
+
 def ported_models() -> tuple[str, ...]:
     """The models that exist in C as well: the stock one, and each with a patch, mutants last."""
     repairs = sorted(path.stem for path in PATCHES.glob("*.patch"))
@@ -200,7 +212,7 @@ def _made(
     covered = options.coverage and compiler.covers
     # Steps are short, and most of them cross files.
     whole = ("-flto",) if options.whole and compiler.gcc and not options.sanitize else ()
-    files = {**model, **engine_sources(main, covered), _MARKS: marks}
+    files = _files(model, marks, main, covered)
     units = []
     for file, text in files.items():
         if not file.endswith(".c"):

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from fuzz.port.addresses import covered_points
-from fuzz.port.build import Options, build_library, compile_flags, engine_sources
+from fuzz.port.build import Options, build_library, compile_flags, library_sources
 from fuzz.port.compiler import Compiler, find_compiler
 from fuzz.port.coverage import regions
 from fuzz.port.encode import BeyondPortError
@@ -35,23 +36,18 @@ class NoCountsError(Exception):
     """Lines cannot be counted here; the text says why, and what would help."""
 
 
-def line_counts(sources: Mapping[str, str], programs: Iterable[Path]) -> Counts:
-    """Run programs on the port made of these sources.  Raises NoCountsError."""
+def line_counts(models: Sequence[Mapping[str, str]], programs: Sequence[Path]) -> list[Counts]:
+    """Run programs on the port made of each model's sources.  Raises NoCountsError.
+
+    What the models have in common is compiled once.
+    """
     compiler = find_compiler()
     if compiler.covers and not _has_llvm_cov(compiler):
-        return _point_counts(sources, programs)
-    tool = _counting_tool(compiler)
+        return [_point_counts(sources, programs) for sources in models]
+    paths = "\n".join(str(path.resolve()) for path in programs)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        library = _build(folder, sources, compiler)
-        paths = "\n".join(str(path.resolve()) for path in programs)
-        _run([sys.executable, "-m", "fuzz.port.lines", str(library)], Path.cwd(), paths)
-        counts: dict[str, dict[int, int]] = {}
-        for data in sorted(folder.glob("*.gcda")):
-            told = _run([*tool, "--json-format", "--stdout", data.name], folder)
-            for line in told.splitlines():
-                _add(counts, json.loads(line), sources)
-    return counts
+        counter = _Counter(Path(temporary).resolve(), compiler)
+        return [counter.counts(sources, paths) for sources in models]
 
 
 def _counting_tool(compiler: Compiler) -> list[str]:
@@ -94,23 +90,63 @@ def _run_all(port: Port, programs: Iterable[Path]) -> None:
         port.run()
 
 
-def _build(folder: Path, sources: Mapping[str, str], compiler: Compiler) -> Path:
-    files = {**sources, **engine_sources()}
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    flags = [flag for flag in compile_flags() if not flag.startswith("-O")]
-    units = sorted(name for name in files if name.endswith(".c"))
-    _run([*compiler.command, *flags, "-O0", "--coverage", "-I.", "-c", *units], folder)
-    objects = [name[:-2] + ".o" for name in units]
-    _run([*compiler.command, "-shared", "--coverage", "-o", "libport.so", *objects], folder)
-    return folder / "libport.so"
+class _Counter:
+    """Builds libraries that count lines, each in a folder of its own, and runs programs on them."""
+
+    def __init__(self, folder: Path, compiler: Compiler) -> None:
+        self._folder = folder
+        self._compiler = compiler
+        self._tool = _counting_tool(compiler)
+        self._objects: dict[tuple[str, str, str], Path] = {}  # name, text, headers -> object
+        self._models = 0
+
+    def counts(self, sources: Mapping[str, str], paths: str) -> Counts:
+        """Run the programs at `paths`, one a line, and count the lines of these sources."""
+        folder = self._folder / str(self._models)
+        folder.mkdir()
+        self._models += 1
+        objects = self._compiled(folder, library_sources(sources))
+        library, told = folder / "libport.so", folder / "counts"
+        command = [*self._compiler.command, "-shared", "--coverage", "-o", str(library)]
+        _run([*command, *map(str, objects)], folder)
+        # An object of another model writes where that was compiled, unless it is told otherwise.
+        strip = str(len(folder.parts) - 1)
+        where = {"GCOV_PREFIX": str(told), "GCOV_PREFIX_STRIP": strip}
+        _run([sys.executable, "-m", "fuzz.port.lines", str(library)], Path.cwd(), paths, where)
+        for path in objects:
+            shutil.copy(path.with_suffix(".gcno"), told)
+        return self._read(told, sources)
+
+    def _compiled(self, folder: Path, files: Mapping[str, str]) -> list[Path]:
+        """Objects of the files; only those are made that no model before had the like of."""
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        headers = "".join(f"{name}\0{files[name]}" for name in sorted(files) if name.endswith(".h"))
+        units = [(name, files[name], headers) for name in sorted(files) if name.endswith(".c")]
+        new = [unit for unit in units if unit not in self._objects]
+        flags = [flag for flag in compile_flags() if not flag.startswith("-O")]
+        if new:
+            command = [*self._compiler.command, *flags, "-O0", "--coverage", "-I.", "-c"]
+            _run([*command, *(name for name, _, _ in new)], folder)
+        self._objects.update((unit, (folder / unit[0]).with_suffix(".o")) for unit in new)
+        return [self._objects[unit] for unit in units]
+
+    def _read(self, folder: Path, sources: Mapping[str, str]) -> Counts:
+        counts: dict[str, dict[int, int]] = {}
+        data = sorted(path.name for path in folder.glob("*.gcda"))
+        for line in _run([*self._tool, "--json-format", "--stdout", *data], folder).splitlines():
+            _add(counts, json.loads(line), sources)
+        return counts
 
 
-def _run(command: list[str], folder: Path, given: str = "") -> str:
+def _run(
+    command: list[str], folder: Path, given: str = "", also: Mapping[str, str] | None = None
+) -> str:
+    """What a command says; also: variables of its environment beside ours."""
     try:
         done = subprocess.run(
-            command, cwd=folder, input=given, capture_output=True, text=True, check=False,
-            timeout=SECONDS_MAX,
+            command, cwd=folder, input=given, env={**os.environ, **(also or {})},
+            capture_output=True, text=True, check=False, timeout=SECONDS_MAX,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise NoCountsError(f"{command[0]}: not done after {SECONDS_MAX} s") from error

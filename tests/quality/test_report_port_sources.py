@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fuzz.port.build import model_sources
 from fuzz.port.compiler import find_compiler
+from fuzz.port.lines import line_counts
 from fuzz.timeline import PATCHED, REFERENCE
 from tests.ports import needs_compiler
 from tools.campaign.settings import Settings
@@ -34,3 +36,12 @@ def test_the_lines_of_the_patch_are_reached_on_its_side_only(tmp_path: Path) -> 
     assert unused, "one program does not reach everything"
     names = {file.name for file in annotate(covered, 1, 1).files}
     assert {"patched/kvm_main.c", "c/kvm_main.c", "c/guest_memfd.c"} <= names
+
+
+@pytest.mark.slow
+def test_models_that_share_compiled_files_are_counted_apart() -> None:
+    needs_compiler()
+    programs = [ROOT / "corpora/findings/prefetch_direct__shifted_view.prog"]
+    once, again = line_counts([model_sources(), model_sources()], programs)
+    assert once == again
+    assert any(count for lines in once.values() for count in lines.values())

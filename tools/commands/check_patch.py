@@ -87,7 +87,7 @@ def executed(patched: Patched, programs: Sequence[Path]) -> list[str]:
     if not changed:
         return ["changed:    no line is new; what the patch removes cannot be counted"]
     try:
-        counts = line_counts(patched.sources, programs)
+        (counts,) = line_counts([patched.sources], programs)
     except NoCountsError as error:
         return [f"changed:    lines executed are not known: {error}"]
     return [told for file, lines in changed.items() for told in _of_file(file, lines, counts)]
