@@ -1,8 +1,8 @@
 """Which lines of the port some programs execute: for lines that a patch changes.
 
-The files are built once more, by a compiler that counts lines (gcc with gcov, clang with
-llvm-cov), and the programs are run in a process of their own, which writes the counts at its end.
-A clang without llvm-cov, such as ziglang's, gives the lines at which a coverage point stands.
+gcc builds the files once more so that lines are counted, the programs are run in a process of their
+own, which writes the counts at its end, and gcov reads them.  llvm-cov writes no such JSON: with
+clang, ziglang's too, only the lines are known at which a coverage point stands.
 
     python -m fuzz.port.lines LIBRARY < PATHS     is that process
 """
@@ -42,7 +42,7 @@ def line_counts(models: Sequence[Mapping[str, str]], programs: Sequence[Path]) -
     What the models have in common is compiled once.
     """
     compiler = find_compiler()
-    if compiler.covers and not _has_llvm_cov(compiler):
+    if compiler.covers:
         return [_point_counts(sources, programs) for sources in models]
     paths = "\n".join(str(path.resolve()) for path in programs)
     with tempfile.TemporaryDirectory() as temporary:
@@ -50,20 +50,11 @@ def line_counts(models: Sequence[Mapping[str, str]], programs: Sequence[Path]) -
         return [counter.counts(sources, paths) for sources in models]
 
 
-def _counting_tool(compiler: Compiler) -> list[str]:
-    gcov = shutil.which("gcov")
-    if not compiler.covers and gcov:
-        return [gcov]
-    if compiler.covers:
-        return ["llvm-cov", "gcov"]
-    raise NoCountsError(
-        f"{compiler.name} counts no lines here; with gcc (and its gcov) or clang (and llvm-cov) "
-        "they are counted"
-    )
-
-
-def _has_llvm_cov(compiler: Compiler) -> bool:
-    return "ziglang" not in compiler.command and shutil.which("llvm-cov") is not None
+def _gcov(compiler: Compiler) -> str:
+    tool = shutil.which("gcov")
+    if tool is None:
+        raise NoCountsError(f"{compiler.name} counts lines only with its gcov, which is not here")
+    return tool
 
 
 def _point_counts(sources: Mapping[str, str], programs: Iterable[Path]) -> Counts:
@@ -96,7 +87,7 @@ class _Counter:
     def __init__(self, folder: Path, compiler: Compiler) -> None:
         self._folder = folder
         self._compiler = compiler
-        self._tool = _counting_tool(compiler)
+        self._gcov = _gcov(compiler)
         self._objects: dict[tuple[str, str, str], Path] = {}  # name, text, headers -> object
         self._models = 0
 
@@ -134,7 +125,7 @@ class _Counter:
     def _read(self, folder: Path, sources: Mapping[str, str]) -> Counts:
         counts: dict[str, dict[int, int]] = {}
         data = sorted(path.name for path in folder.glob("*.gcda"))
-        for line in _run([*self._tool, "--json-format", "--stdout", *data], folder).splitlines():
+        for line in _run([self._gcov, "--json-format", "--stdout", *data], folder).splitlines():
             _add(counts, json.loads(line), sources)
         return counts
 
