@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import Final
 
 from fuzz.execution import End, Plan, Run
-from fuzz.overlay import PATCH_SUFFIX, Model
+from fuzz.overlay import Model
 from fuzz.search import RUNS_MAX, SearchResult, execute, search
 from fuzz.tolerance import Difference, benefit, differences, op_names
 from fuzz.vocabulary import Preemption, Program
@@ -255,7 +255,7 @@ def in_words(judgement: Judgement, reference: Model, patched: Model) -> Judgemen
     if reference.runner is None and patched.runner is None:
         return judgement
     in_python = replace(reference, runner=None), replace(patched, runner=None)
-    if patched.name.endswith(PATCH_SUFFIX):  # which exists in C only
+    if patched.c_only:
         in_python = in_python[0], in_python[0]
     ours, theirs = run_both(judgement.program, *in_python)
     said = {**ours.kvm.violations, **theirs.kvm.violations}

@@ -55,6 +55,16 @@ class Model:
     # What runs programs on it when it is not run in Python: (plan, recorder) -> run.
     runner: Callable[[Any, Any], Any] | None = None
 
+    @property
+    def c_only(self) -> bool:
+        """Whether it cannot be run in Python."""
+        return exists_in_c_only(self.name)
+
+
+def exists_in_c_only(name: str) -> bool:
+    """Whether the model of this name is a patch of the port, with no counterpart in Python."""
+    return name.endswith(PATCH_SUFFIX)
+
 
 def known_models() -> dict[str, Path]:
     """Models that come with the project, by name; mutants are called ``mutants/NAME``."""
@@ -80,7 +90,7 @@ def load_model(name: str) -> Model:
         model = _build(name, known[name])
         _CACHE[name] = model
         return model
-    if name.endswith(PATCH_SUFFIX):
+    if exists_in_c_only(name):
         # The port needs models; a model that is a patch of the port needs the port.
         from fuzz.port.models import patch_model
 

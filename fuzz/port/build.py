@@ -21,7 +21,7 @@ from platformdirs import user_cache_path
 
 import patched
 import reference
-from fuzz.overlay import PATCH_SUFFIX
+from fuzz.overlay import exists_in_c_only
 from fuzz.port.compiler import Compiler, find_compiler
 from fuzz.port.marks import marked
 from fuzz.port.patching import Patched, PatchError, apply_patch
@@ -113,7 +113,7 @@ def patch_for(model: str) -> Path | None:
     """
     if model == "stock":
         return None
-    if model.endswith(PATCH_SUFFIX):
+    if exists_in_c_only(model):
         return Path(model)
     path = PATCHES / f"{model}.patch"
     if not path.is_file():

@@ -31,7 +31,7 @@ def patch_model(name: str, options: Options | None = None) -> Model:
         raise OverlayError(str(error)) from error
     summary = f"the port with {path.name}"
     model = Model(name, Kvm, summary, promises, replaced=(), pure=False)
-    return on_port(model, Port(library, "gmem-survival" in promises), c_only=True)
+    return on_port(model, Port(library, "gmem-survival" in promises))
 
 
 def promises_of(text: str, name: str) -> tuple[str, ...]:

@@ -114,10 +114,10 @@ class Runner:
         run.taken += [program.schedule[at] for at in taken[len(run.taken) :]]
 
 
-def on_port(model: Model, port: Port, c_only: bool = False) -> Model:
+def on_port(model: Model, port: Port) -> Model:
     """The model, run in C; what is beyond the port's limits is run in Python.
 
-    c_only: there is no such model in Python, and BeyondPortError is raised.
+    Of a model that exists in C only, BeyondPortError is raised.
     """
     runner = Runner(port)
     in_python = replace(model, runner=None)
@@ -126,7 +126,7 @@ def on_port(model: Model, port: Port, c_only: bool = False) -> Model:
         try:
             return runner(plan.program, recorder)
         except BeyondPortError:
-            if c_only:
+            if model.c_only:
                 raise
             return execute(in_python, plan.program, plan, recorder)
 

@@ -31,8 +31,8 @@ def on_engine(root: Path, settings: Settings, models: tuple[Model, Model]) -> tu
         return models
     pair = _pair(root, settings)
     reference = on_port(models[0], pair.reference)
-    # One that exists in C only has its runner already.
-    return reference, models[1] if models[1].runner else on_port(models[1], pair.patched)
+    # One that exists in C only is run there already.
+    return reference, models[1] if models[1].c_only else on_port(models[1], pair.patched)
 
 
 def _pair(root: Path, settings: Settings) -> Pair:

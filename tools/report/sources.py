@@ -85,8 +85,7 @@ def programs_in(paths: Iterable[Path]) -> Iterator[Program]:
 def measure(programs: Sequence[Program], ours: Model, theirs: Model) -> Covered:
     """Run programs on both models; the lines that each side reached."""
     sides = ((REFERENCE, ours), (PATCHED, theirs))
-    # What exists in C only runs no line of Python.
-    return {side: {} if model.runner else _side(programs, model) for side, model in sides}
+    return {side: {} if model.c_only else _side(programs, model) for side, model in sides}
 
 
 def _side(programs: Sequence[Program], model: Model) -> dict[str, Lines]:

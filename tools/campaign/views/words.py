@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from fuzz.overlay import PATCH_SUFFIX
+from fuzz.overlay import exists_in_c_only
 from fuzz.report import benefit_text
 from tools.campaign.layout import Layout
 from tools.campaign.settings import Settings
@@ -106,7 +106,7 @@ def summary(s: Snapshot, executions: int | None = None) -> list[str]:
 
 
 def _coverage(s: Snapshot) -> str:
-    if s.settings.patched.endswith(PATCH_SUFFIX):  # nothing of it is run in Python
+    if exists_in_c_only(s.settings.patched):  # nothing of it is run in Python
         return f"corpus:     {s.corpus} programs"
     return (
         f"coverage:   {s.lines} of {s.lines_total} blocks of model code, {s.pairs} pairs of steps, "
