@@ -230,6 +230,7 @@ class Kvm(KvmState):
     do_mmap = mm_vma.do_mmap
     insert_vma = mm_vma.insert_vma
     do_mprotect = mm_vma.do_mprotect
+    can_change_pte_writable = mm_vma.can_change_pte_writable
     change_protection = mm_vma.change_protection
     first_populated = mm_vma.first_populated
     do_mbind = mm_vma.do_mbind

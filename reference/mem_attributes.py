@@ -12,7 +12,6 @@ from reference.state import GfnRange
 from reference.uapi import (
     EINVAL,
     ENOMEM,
-    ENOTTY,
     KVM_MEMORY_ATTRIBUTE_PRIVATE,
     PAGE_MASK,
     PAGE_SHIFT,
@@ -32,9 +31,13 @@ ATTRIBUTE_PAGES_MAX = 1 << 16  # Assumption: entries for more pages cannot be re
 def kvm_vm_ioctl_set_mem_attributes(
     kvm: Kvm, gpa: int, size: int, attributes: int, flags: int
 ) -> Steps[int]:
-    """Mirror of kvm_vm_ioctl_set_mem_attributes(), virt/kvm/kvm_main.c; gpa and size in bytes."""
+    """Mirror of kvm_vm_ioctl_set_mem_attributes(), virt/kvm/kvm_main.c; gpa and size in bytes.
+
+    arm64 has no such ioctl, and answers EINVAL to one that it does not know
+    (kvm_arch_vm_ioctl(), arch/arm64/kvm/arm.c).
+    """
     if not kvm.features["memory_attributes"]:
-        return -ENOTTY
+        return -EINVAL
     supported = KVM_MEMORY_ATTRIBUTE_PRIVATE if kvm.has_private_mem else 0
     if flags or attributes & ~supported:
         return -EINVAL

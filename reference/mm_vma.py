@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from reference.frames import Frame, put_page
-from reference.mm_types import PUD_SHIFT, Vma
+from reference.mm_types import PUD_SHIFT, Pte, Vma
 from reference.primitives import Steps, WantWrite
 from reference.uapi import (
     EACCES,
@@ -281,9 +281,20 @@ def change_protection(kvm: Kvm, vma: Vma, start: int, end: int, prot: int | None
             if prot is None:  # guest_memfd pages are skipped one by one: KVM dirtied them
                 pte.unreadable |= vma.file is None
             else:
-                pte.writable &= vma.may_write()
+                pte.writable = vma.may_write() and kvm.can_change_pte_writable(vma, pte)
                 pte.unreadable = prot == 0
     yield from kvm.kvm_mmu_notifier_invalidate_range_end(start, end)
+
+
+def can_change_pte_writable(kvm: Kvm, vma: Vma, pte: Pte) -> bool:
+    """Mirror of can_change_pte_writable(), mm/mprotect.c: whether a PTE is as writable as its VMA.
+
+    One of guest_memfd is: nothing has to hear of the first write (vma_wants_writenotify(),
+    mm/vma.c).  Assumption: mprotect() makes pages forget that userfaultfd or clear_refs watch
+    them, and a page that nobody else maps any more is the process's own at once.
+    """
+    own = pte.frame.mapcount == 1 and pte.frame is not kvm.zero_frame
+    return vma.file is not None or pte.writable or own
 
 
 def first_populated(kvm: Kvm, start: int, end: int) -> int | None:

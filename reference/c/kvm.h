@@ -143,6 +143,7 @@ void insert_vma(struct kvm *kvm, struct vma *vma);
 s64 do_mremap(struct kvm *kvm, u64 hva, u64 length, u64 new_length, u64 to);
 s64 do_mprotect(struct kvm *kvm, u64 hva, u64 length, u64 prot);
 #define PROT_UNCHANGED NULL /* a NUMA scan; any number can be a prot of the program */
+bool can_change_pte_writable(struct kvm *kvm, struct vma *vma, const struct pte *pte);
 void change_protection(struct kvm *kvm, struct vma *vma, s64 start, s64 end, const u64 *prot);
 #define NOT_POPULATED INT64_MIN
 s64 first_populated(struct kvm *kvm, s64 start, s64 end); /* a page, or NOT_POPULATED */

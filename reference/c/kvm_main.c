@@ -976,7 +976,11 @@ static void kvm_memslot_iter_start(struct kvm_memslot_iter *iter, struct kvm_mem
 				   s64 start, s64 end);
 static bool kvm_handle_gfn_range_pre(struct kvm *kvm, s64 start, s64 end);
 
-/* kvm_vm_ioctl_set_mem_attributes(), virt/kvm/kvm_main.c; gpa and size in bytes. */
+/*
+ * kvm_vm_ioctl_set_mem_attributes(), virt/kvm/kvm_main.c; gpa and size in bytes.  arm64 has no such
+ * ioctl, and answers EINVAL to one that it does not know (kvm_arch_vm_ioctl(),
+ * arch/arm64/kvm/arm.c).
+ */
 s64 kvm_vm_ioctl_set_mem_attributes(struct kvm *kvm, u64 gpa, u64 size, u64 attributes, u64 flags)
 {
 	u64 supported = kvm->has_private_mem ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0;
@@ -984,7 +988,7 @@ s64 kvm_vm_ioctl_set_mem_attributes(struct kvm *kvm, u64 gpa, u64 size, u64 attr
 	s64 r;
 
 	if (!kvm->features.memory_attributes)
-		return -ENOTTY;
+		return -EINVAL;
 	if (flags || attributes & ~supported)
 		return -EINVAL;
 	if (!size || (s128)gpa + size > U64 || gpa & PAGE_MASK || size & PAGE_MASK)

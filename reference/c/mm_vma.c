@@ -589,11 +589,25 @@ void change_protection(struct kvm *kvm, struct vma *vma, s64 start, s64 end, con
 			/* Pages of guest_memfd are skipped one by one: KVM dirtied them. */
 			pte->unreadable |= !vma->file;
 		} else {
-			pte->writable &= vma_may_write(vma);
+			pte->writable = vma_may_write(vma) &&
+					can_change_pte_writable(kvm, vma, pte);
 			pte->unreadable = *prot == 0;
 		}
 	}
 	kvm_mmu_notifier_invalidate_range_end(kvm, start, end);
+}
+
+/*
+ * can_change_pte_writable(), mm/mprotect.c: whether a PTE is as writable as its VMA.  One of
+ * guest_memfd is: nothing has to hear of the first write (vma_wants_writenotify(), mm/vma.c).
+ * Assumption: mprotect() makes pages forget that userfaultfd or clear_refs watch them, and a page
+ * that nobody else maps any more is the process's own at once.
+ */
+bool can_change_pte_writable(struct kvm *kvm, struct vma *vma, const struct pte *pte)
+{
+	bool own = pte->frame->mapcount == 1 && pte->frame != kvm->zero_frame;
+
+	return vma->file || pte->writable || own;
 }
 
 /*

@@ -179,7 +179,7 @@ ERRNOS: Final = {
     "attributes, no private memory: EINVAL": "attributes_default_einval",
     "attributes: ENOMEM": "attributes_enomem",
     "attributes, clear, 7.2: ENOMEM": "attributes_clear_v72_enomem",
-    "attributes, arm64: ENOTTY": "attributes_arm64_enotty",
+    "attributes, arm64: EINVAL": "attributes_arm64_einval",
     "mm calls: EINVAL": "mm_einval",
     "mm calls: ENOMEM": "mm_enomem",
 }

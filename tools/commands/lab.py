@@ -6,6 +6,7 @@ import click
 
 from tools.commands.lab_conform import lab_conform
 from tools.commands.lab_fetch import lab_build, lab_fetch, lab_list
+from tools.commands.lab_gains import lab_gains
 from tools.commands.lab_run import lab_run
 
 
@@ -14,5 +15,5 @@ def lab() -> None:
     """Run programs on real kernels, under QEMU's software emulation."""
 
 
-for _command in (lab_fetch, lab_build, lab_list, lab_run, lab_conform):
+for _command in (lab_fetch, lab_build, lab_list, lab_run, lab_conform, lab_gains):
     lab.add_command(_command)

@@ -19,6 +19,9 @@ STATS: Final = (
     "tlb_flush",
     "remote_tlb_flush",
     "remote_tlb_flush_requests",
+    "pf_taken",
+    "pf_emulate",
+    "pf_spurious",
 )
 
 LAB: Final = "lab"  # the actor of probes

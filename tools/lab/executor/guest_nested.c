@@ -124,7 +124,7 @@ static uint64_t loaded(struct vcpu *vcpu)
 void nested_access(struct call *call, uint64_t gfn, bool write, uint64_t value)
 {
 	struct vcpu *vcpu = call->vcpu;
-	uint64_t before = stats_vcpu_faults(vcpu);
+	uint64_t before[STATS_NR];
 	unsigned int code = write ? NESTED_STORE : NESTED_LOAD;
 	int reason;
 
@@ -133,9 +133,10 @@ void nested_access(struct call *call, uint64_t gfn, bool write, uint64_t value)
 		result_text(call, "NO_GUEST_TABLES");
 		return;
 	}
+	stats_vcpu(vcpu, before);
 	/* First to a plain end, for the faults on the executor's own page. */
 	reason = run_nested(vcpu, NESTED_HALT, 0, 0);
-	vcpu->hidden_faults += stats_vcpu_faults(vcpu) - before;
+	stats_hide_faults(vcpu, before);
 	if (reason == KVM_EXIT_HLT)
 		reason = run_nested(vcpu, code, gfn * PAGE_SIZE, value);
 	guest_report(call, reason, write, loaded(vcpu));

@@ -163,10 +163,12 @@ static bool warm_up(struct call *call)
 {
 	struct vcpu *vcpu = call->vcpu;
 	struct kvm_regs regs = { 0 };
-	uint64_t before = stats_vcpu_faults(vcpu);
-	int reason = guest_run(vcpu, CODE_HALT, &regs);
+	uint64_t before[STATS_NR];
+	int reason;
 
-	vcpu->hidden_faults += stats_vcpu_faults(vcpu) - before;
+	stats_vcpu(vcpu, before);
+	reason = guest_run(vcpu, CODE_HALT, &regs);
+	stats_hide_faults(vcpu, before);
 	if (reason == KVM_EXIT_HLT)
 		return true;
 	guest_report(call, reason, false, 0);

@@ -47,7 +47,17 @@
 #define PRIVATE_SIZE (3 * HUGE_PAGE)
 
 /* KVM's statistics that are read after each op, in the order of tools/lab/case.py. */
-enum { STAT_PAGES_4K, STAT_PF_FIXED, STAT_TLB_FLUSH, STAT_REMOTE, STAT_REMOTE_REQUESTS, STATS_NR };
+enum {
+	STAT_PAGES_4K,
+	STAT_PF_FIXED,
+	STAT_TLB_FLUSH,
+	STAT_REMOTE,
+	STAT_REMOTE_REQUESTS,
+	STAT_PF_TAKEN,
+	STAT_PF_EMULATE,
+	STAT_PF_SPURIOUS,
+	STATS_NR
+};
 #define STAT_ABSENT UINT64_MAX
 
 /* What an op came to: a number (negative: an errno), a value that was read, or a word. */
@@ -64,7 +74,7 @@ struct vcpu {
 	int fd;
 	int stats_fd;
 	struct kvm_run *run;
-	uint64_t hidden_faults; /* pf_fixed that the executor's own slot took */
+	uint64_t hidden[STATS_NR]; /* faults on the executor's own slot */
 };
 
 struct vm {
@@ -195,7 +205,8 @@ void results_print(const struct test_case *test, const char *status, unsigned in
 /* stats.c */
 void stats_learn(int vm_fd, int vcpu_fd);
 void stats_read(const struct vm *vm, uint64_t *stats);
-uint64_t stats_vcpu_faults(const struct vcpu *vcpu);
+void stats_vcpu(const struct vcpu *vcpu, uint64_t *values);
+void stats_hide_faults(struct vcpu *vcpu, const uint64_t *since);
 
 /* vm.c */
 int vm_create(struct vm *vm, const struct test_case *test);

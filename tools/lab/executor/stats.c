@@ -17,9 +17,17 @@ static const char *const names[STATS_NR] = {
 	[STAT_TLB_FLUSH] = "tlb_flush",
 	[STAT_REMOTE] = "remote_tlb_flush",
 	[STAT_REMOTE_REQUESTS] = "remote_tlb_flush_requests",
+	[STAT_PF_TAKEN] = "pf_taken",
+	[STAT_PF_EMULATE] = "pf_emulate",
+	[STAT_PF_SPURIOUS] = "pf_spurious",
 };
+static const unsigned int faults[] = {
+	STAT_PF_FIXED, STAT_PF_TAKEN, STAT_PF_EMULATE, STAT_PF_SPURIOUS,
+};
+#define FAULTS_NR (sizeof(faults) / sizeof(faults[0]))
 
 #define ABSENT (-1L)
+#define BLOCK_SIZE 4096
 static long vm_at[STATS_NR], vcpu_at[STATS_NR]; /* where in the file; ABSENT if it is not there */
 
 static void learn(int fd, long *at)
@@ -57,35 +65,58 @@ void stats_learn(int vm_fd, int vcpu_fd)
 	close(vcpu);
 }
 
-static uint64_t read_at(int fd, long at)
+/* All statistics of a VM or a vCPU with one call; those that it has not are left as they are. */
+static void read_all(int fd, const long *at, uint64_t *values)
 {
-	uint64_t value;
+	char block[BLOCK_SIZE];
+	long first = ABSENT, size;
+	unsigned int stat;
 
-	return pread(fd, &value, sizeof(value), at) == sizeof(value) ? value : 0;
+	for (stat = 0; stat < STATS_NR; stat++)
+		if (at[stat] != ABSENT && (first == ABSENT || at[stat] < first))
+			first = at[stat];
+	if (first == ABSENT)
+		return;
+	size = pread(fd, block, sizeof(block), first);
+	for (stat = 0; stat < STATS_NR; stat++) {
+		if (at[stat] == ABSENT)
+			continue;
+		values[stat] = 0;
+		if (at[stat] - first + (long)sizeof(*values) <= size)
+			memcpy(&values[stat], block + at[stat] - first, sizeof(*values));
+	}
 }
 
-uint64_t stats_vcpu_faults(const struct vcpu *vcpu)
+void stats_vcpu(const struct vcpu *vcpu, uint64_t *values)
 {
-	long at = vcpu_at[STAT_PF_FIXED];
+	memset(values, 0, STATS_NR * sizeof(*values));
+	read_all(vcpu->stats_fd, vcpu_at, values);
+}
 
-	return at == ABSENT ? 0 : read_at(vcpu->stats_fd, at);
+/* Whatever faults a vCPU has taken since were on the executor's own slot. */
+void stats_hide_faults(struct vcpu *vcpu, const uint64_t *since)
+{
+	uint64_t now[STATS_NR];
+	unsigned int i;
+
+	stats_vcpu(vcpu, now);
+	for (i = 0; i < FAULTS_NR; i++)
+		vcpu->hidden[faults[i]] += now[faults[i]] - since[faults[i]];
 }
 
 /* Those of vCPUs are summed; faults on the executor's own slot are left out. */
 void stats_read(const struct vm *vm, uint64_t *stats)
 {
+	uint64_t values[STATS_NR];
 	unsigned int stat, i;
 
-	for (stat = 0; stat < STATS_NR; stat++) {
-		stats[stat] = STAT_ABSENT;
-		if (vm_at[stat] != ABSENT)
-			stats[stat] = read_at(vm->stats_fd, vm_at[stat]);
-		if (vcpu_at[stat] == ABSENT)
-			continue;
-		stats[stat] = 0;
-		for (i = 0; i < vm->vcpus_nr; i++)
-			stats[stat] += read_at(vm->vcpus[i].stats_fd, vcpu_at[stat]);
+	for (stat = 0; stat < STATS_NR; stat++)
+		stats[stat] = vcpu_at[stat] == ABSENT ? STAT_ABSENT : 0;
+	read_all(vm->stats_fd, vm_at, stats);
+	for (i = 0; i < vm->vcpus_nr; i++) {
+		stats_vcpu(&vm->vcpus[i], values);
+		for (stat = 0; stat < STATS_NR; stat++)
+			if (vcpu_at[stat] != ABSENT)
+				stats[stat] += values[stat] - vm->vcpus[i].hidden[stat];
 	}
-	for (i = 0; i < vm->vcpus_nr && stats[STAT_PF_FIXED] != STAT_ABSENT; i++)
-		stats[STAT_PF_FIXED] -= vm->vcpus[i].hidden_faults;
 }

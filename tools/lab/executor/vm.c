@@ -31,7 +31,7 @@ static int create_vcpu(struct vm *vm, unsigned int id, bool nested)
 {
 	struct vcpu *vcpu = &vm->vcpus[id];
 
-	vcpu->hidden_faults = 0;
+	memset(vcpu->hidden, 0, sizeof(vcpu->hidden));
 	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, id);
 	if (vcpu->fd < 0)
 		return trouble("KVM_CREATE_VCPU");
