@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from fuzz.counted import counted
 from fuzz.judge import BOTH, PATCHED_ONLY, REFERENCE_ONLY, UNSETTLED, Judgement, Verdict
 from fuzz.rules import EXPLAINED, HANG
 from fuzz.text import format_program
@@ -142,7 +143,7 @@ def _essentials(finding: Finding) -> Iterator[tuple[str, str]]:
     yield (
         "program",
         f"{total} ops{before}, of them {len(program.setup)} setup; "
-        f"schedule: {len(program.schedule)} preemptions",
+        f"schedule: {counted(len(program.schedule), 'preemption')}",
     )
     if finding.kind.rule == HANG.slug:
         pass  # nobody tried without

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from fuzz.codec import random_program
+from fuzz.counted import counted
 from fuzz.execution import Plan
 from fuzz.overlay import load_model
 from fuzz.port.addresses import symbolised
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str]) -> int:
         for at in range(0, len(every), BATCH):
             wrong += replay(name, every[at : at + BATCH])
     print("\n".join(wrong), end="\n" if wrong else "")
-    print(f"{len(every)} programs, sanitizers {', '.join(SANITIZED.sanitize)}: ", end="")
+    print(f"{counted(len(every), 'program')}, sanitizers {', '.join(SANITIZED.sanitize)}: ", end="")
     print("something is wrong" if wrong else "all as in Python, nothing reported")
     return exits.FINDING if wrong else exits.CLEAN
 

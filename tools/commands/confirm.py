@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from fuzz.counted import counted
 from fuzz.folder import findings_in
 from tools import exits
 from tools.campaign.layout import Layout
@@ -111,7 +112,7 @@ def _summary(answers: Sequence[Confirmation]) -> int:
     words = [NOT_EXPRESSIBLE for answer in answers if answer.reason]
     words += [verdict.verdict for answer in answers for verdict in answer.verdicts]
     counts = [f"{words.count(word)} {word}" for word in WORDS if word in words]
-    click.echo(f"{len(answers)} findings: {', '.join(counts)}")
+    click.echo(f"{counted(len(answers), 'finding')}: {', '.join(counts)}")
     if CONFIRMED in words or DISAGREES in words:
         return exits.FINDING
     return exits.CLEAN if NOT_REPRODUCED in words else exits.SKIPPED

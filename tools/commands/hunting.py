@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 
 from fuzz.codec import OPS_MAX
+from fuzz.counted import counted
 from fuzz.execution import HarnessError
 from fuzz.finding import Finding
 from fuzz.folder import count_seen, save
@@ -72,7 +73,8 @@ class Told:
             return
         self.last = now
         rate = totals.programs / max(now - self.start, 1e-9)
-        line = f"{totals.programs} programs, {len(self.paths)} findings, {rate:.0f} programs/s"
+        done, found = counted(totals.programs, "program"), counted(len(self.paths), "finding")
+        line = f"{done}, {found}, {rate:.0f} programs/s"
         if self.live is not None:
             self.spinner.update(text=line)
         else:
@@ -209,8 +211,8 @@ def _summary(hunt: Hunt, told: Told, settings: Settings) -> None:
         click.echo(json.dumps(_json(totals, findings, told, settings), indent=2))
         return
     click.echo(
-        f"seed {settings.seed}: {totals.programs} programs, {totals.steps} steps on both sides, "
-        f"{totals.hits} with a broken rule or a difference"
+        f"seed {settings.seed}: {counted(totals.programs, 'program')}, "
+        f"{totals.steps} steps on both sides, {totals.hits} with a broken rule or a difference"
     )
     click.echo(f"findings: {len(findings)}")
     for finding in findings:

@@ -28,11 +28,11 @@ from tools.lab.conform.remember import Remembering
 from tools.lab.conform.session import Session, able, corpus_cases
 from tools.lab.conform.shrink import round_robin
 from tools.lab.conform.tally import Tally
-from tools.lab.executor_build import build_executor
 from tools.lab.lab import Lab
 from tools.lab.machines import ALL_MMUS, MMUS
 from tools.lab.plan import PATCHED, STOCK, Request, kernel_for
 from tools.lab.shelf import Shelf, key_of, sha256
+from tools.lab.static import build_executor
 
 BOTH: Final = "both"
 WIDTH: Final = 200

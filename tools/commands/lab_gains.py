@@ -13,13 +13,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from fuzz.counted import counted
 from fuzz.overlay import load_model
 from fuzz.text import load
 from fuzz.vocabulary import Program
 from reference.features import Profile
 from tools import exits
 from tools.cases import program_files
-from tools.counted import counted
 from tools.lab import express
 from tools.lab.case import Case
 from tools.lab.conform.observe import profile_of

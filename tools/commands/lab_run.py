@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from fuzz.counted import counted
 from fuzz.text import format_op, load
 from tools import exits
 from tools.cases import program_files
@@ -80,8 +81,9 @@ def _tell_boot(job: Job, boots: Sequence[BootResult]) -> None:
         count = len(boot.results)
         rate = count / boot.run_seconds if boot.run_seconds else 0.0
         click.echo(
-            f"kernel:   {job.kernel_name}, {boot.mmu}: {count} cases, {boot.boot_seconds:.1f} s "
-            f"to boot, {boot.run_seconds:.1f} s to run ({rate:.0f} a second)"
+            f"kernel:   {job.kernel_name}, {boot.mmu}: {counted(count, 'case')}, "
+            f"{boot.boot_seconds:.1f} s to boot, {boot.run_seconds:.1f} s to run "
+            f"({rate:.0f} a second)"
         )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import click
 
 from fuzz.codec import random_program
+from fuzz.counted import counted
 from fuzz.execution import HarnessError
 from fuzz.overlay import load_model
 from fuzz.port.build import COMPARED, ported_others
@@ -154,8 +155,8 @@ def _run(batches: list[Batch], jobs: int) -> int:
     except BrokenProcessPool as error:
         raise HarnessError("a process that ran the C port died; make sanitize says why") from error
     click.echo(
-        f"{total.programs} programs, {total.runs} runs on each of Python and C: "
-        f"{len(total.drifts)} differ"
+        f"{counted(total.programs, 'program')}, {counted(total.runs, 'run')} on each of Python "
+        f"and C: {len(total.drifts)} differ"
         + (f"; {total.beyond} beyond the port's limits" if total.beyond else "")
     )
     if not total.programs:

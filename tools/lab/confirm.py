@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from fuzz.counted import counted
 from fuzz.judge import BOTH, REFERENCE_ONLY
 from reference.features import KERNELS, Profile
 from tools.lab import plan as lab_plan
@@ -31,7 +32,8 @@ from tools.lab.export.plan import Plan, make_plan
 from tools.lab.export.render import source
 from tools.lab.export.subject import Subject
 from tools.lab.outputs import kernel_run
-from tools.lab.programs import Executable, ProgramLab, compile_static
+from tools.lab.programs import Executable, ProgramLab
+from tools.lab.static import build_static
 
 ATTEMPTS_SERIAL: Final = 5
 ATTEMPTS_THREADS: Final = 300
@@ -113,8 +115,9 @@ def _ask(subject: Subject, series: str, wish: Wish, answer: _Answer) -> _Ask | N
         if str(error) not in answer.reasons:
             answer.reasons.append(str(error))
         return None
+    binary = build_static("the reproducer", {"reproducer.c": text}).read_bytes()
     usual = ATTEMPTS_THREADS if plan.threads else ATTEMPTS_SERIAL
-    return _Ask(subject, series, plan, wish.attempts or usual, compile_static(text), remark)
+    return _Ask(subject, series, plan, wish.attempts or usual, binary, remark)
 
 
 def plan_for(subject: Subject, profile: Profile) -> tuple[Plan, str, str]:
@@ -157,7 +160,7 @@ def _run_group(
                 text = f"not run on {series} {side}: {error}"
                 answers[ask.subject.path].verdicts.append(KernelVerdict(series, NOT_RUN, text))
             return
-        told(f"kernel:   {kernel.name}, {mmu}: {len(group)} reproducers")
+        told(f"kernel:   {kernel.name}, {mmu}: {counted(len(group), 'reproducer')}")
         programs = [
             Executable(ask.subject.finding.fingerprint, ask.binary, (str(ask.attempts),))
             for ask in group

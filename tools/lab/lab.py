@@ -15,10 +15,10 @@ from tools.lab.boot import CASES, END, OVER, Boot, Machine, run_boot
 from tools.lab.case import DIED, DONE, OOPS, SKIPPED, TIMEOUT, BootResult, Case, CaseResult
 from tools.lab.emulator import Emulator, find_emulator
 from tools.lab.errors import LabError
-from tools.lab.executor_build import build_executor
 from tools.lab.initrd import base_archive, cases_archive
 from tools.lab.kernels import Kernel
 from tools.lab.machines import TCG, machine_for, module_order
+from tools.lab.static import build_executor
 
 BATCH_MAX: Final = 2000  # cases in one boot
 EMPTY_BOOTS_MAX: Final = 2  # boots in a row that run no case at all

@@ -6,30 +6,22 @@ the next boot.  What a program prints is kept line by line.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 from tools.lab import console
 from tools.lab.boot import CASES, END, Boot, run_boot
 from tools.lab.emulator import Emulator, find_emulator
 from tools.lab.errors import LabError
-from tools.lab.executor_build import build_command
 from tools.lab.initrd import FILE, PROGRAM, Entry, base_archive, newc
-from tools.lab.kernels import AMD64, Kernel
+from tools.lab.kernels import Kernel
 from tools.lab.machines import TCG, machine_for, module_order
-from tools.lab.shelf import Shelf, key_of
+from tools.lab.static import build_runner
 
-_LAB: Final = Path(__file__).parent
-SOURCES: Final = (_LAB / "executor" / "modules.c", _LAB / "runner" / "init.c")  # in this order
-RUNNERS: Final = "runners"
 SECONDS_EACH: Final = 180.0  # from one line of a program to the next
 BOOTS_EMPTY_MAX: Final = 2
-FLAGS: Final = ("-std=gnu11", "-O2", "-static", "-pthread", "-Wall", "-Wextra")
-_COMPILE_SECONDS_MAX: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +80,9 @@ class ProgramLab:
     def base(self) -> bytes:
         """The archive that is the same for all boots."""
         modules = {path.name: path.read_bytes() for path in self.kernel.modules}
-        return base_archive(build_runner(), modules, module_order(self.kernel, self.mmu))
+        return base_archive(
+            build_runner().read_bytes(), modules, module_order(self.kernel, self.mmu)
+        )
 
     def run(
         self, programs: Sequence[Executable], told: Callable[[Output], None] | None = None
@@ -158,37 +152,3 @@ def _no_start(lab: ProgramLab, boot: Boot) -> str:
         f"{lab.kernel.name}, {lab.mmu}: stage '{boot.stage}' failed: {boot.error or boot.ended}; "
         f"the console ends:\n{console.tail(boot.console)}"
     )
-
-
-def build_runner(shelf: Shelf | None = None) -> bytes:
-    """PID 1 of the machine, built or found built.  Raises as compile_static() does."""
-    parts = [path.read_text(encoding="utf-8") for path in SOURCES]
-    return compile_static("\n".join(parts), shelf)
-
-
-def compile_static(source: str, shelf: Shelf | None = None) -> bytes:
-    """A static x86-64 program of one C file, built or found built.
-
-    Raises NoCompilerError when there is no compiler, LabError when it refuses the source.
-    """
-    command = build_command(AMD64)
-
-    def fill(target: Path) -> dict[str, str]:
-        path = target / "program.c"
-        path.write_text(source, encoding="utf-8")
-        argv = [*command, *FLAGS, "-o", str(target / "program"), str(path)]
-        try:
-            done = subprocess.run(
-                argv, capture_output=True, text=True, errors="replace",
-                timeout=_COMPILE_SECONDS_MAX,
-            )  # fmt: skip
-        except (OSError, subprocess.SubprocessError) as error:
-            raise LabError(f"{command[0]} does not run: {error}") from error
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or ["no message"]
-            first = next((line for line in lines if "error" in line), lines[0])
-            raise LabError(f"the reproducer cannot be built with {command[0]}: {first}")
-        return {"compiler": " ".join(command)}
-
-    key = key_of(*command, *FLAGS, source)
-    return ((shelf or Shelf()).make(RUNNERS, key, fill).folder / "program").read_bytes()

@@ -55,7 +55,7 @@ class Session:
         kinds = one_of_each(comparisons)
         if not kinds or not self.shrinks:
             return kinds
-        self.tell(f"{len(kinds)} kinds of difference; making {min(len(kinds), SHRUNK_MAX)} small")
+        self.tell(f"kinds of difference: {len(kinds)}; making {min(len(kinds), SHRUNK_MAX)} small")
         small = shrink(kinds[:SHRUNK_MAX], self.look)
         return one_of_each(small) + kinds[SHRUNK_MAX:]
 

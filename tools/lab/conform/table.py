@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich import box
 from rich.table import Table
 
+from fuzz.counted import counted
 from fuzz.vocabulary import OPS
 from tools.lab.conform.compare import Verdict
 from tools.lab.conform.limits import RESULT
@@ -76,8 +77,10 @@ def summary(tally: Tally) -> str:
     boots = " ".join(f"{each:.1f}" for each in tally.boots)
     differs, limits = tally.total(Verdict.DIFFERS), tally.total(Verdict.LIMIT)
     return (
-        f"{tally.name}: {tally.kernel}: {tally.programs} programs, {tally.ops} ops, "
-        f"{tally.whole} programs to the end; {tally.total(Verdict.SAME)} values agree, {limits} "
-        f"differ for a known reason, {differs} without; {tally.unsteady} programs agreed only when "
-        f"run again; boots {boots} s, {rate:.0f} programs a second"
+        f"{tally.name}: {tally.kernel}: {counted(tally.programs, 'program')}, "
+        f"{counted(tally.ops, 'op')}, "
+        f"{counted(tally.whole, 'program')} to the end; {tally.total(Verdict.SAME)} values agree, "
+        f"{limits} differ for a known reason, {differs} without; "
+        f"{counted(tally.unsteady, 'program')} agreed only when run again; "
+        f"boots {boots} s, {rate:.0f} programs a second"
     )

@@ -11,70 +11,26 @@
  *   # {"exit": NUMBER, "status": "exit 0"}
  *   # {"end": COUNT}
  *
- * mount_all() and load_modules() are the executor's; tools/lab/programs.py puts its modules.c
- * before this file.
+ * How it starts and how it speaks are the executor's, whose modules.c and output.c are linked in
+ * (tools/lab/static.py).
  */
+#include "lab.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/io.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-#include <linux/kvm.h>
 
-#define DEBUG_PORT 0xe9 /* QEMU's -debugcon: nothing of printk gets in between */
-#define ARGS_MAX 16
-
-static void say(const char *format, ...)
-{
-	char line[4096];
-	va_list args;
-	int length;
-
-	va_start(args, format);
-	length = vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	outsb(DEBUG_PORT, line, length < (int)sizeof(line) ? length : (int)sizeof(line) - 1);
-}
-
-static void __attribute__((noreturn)) leave(void)
-{
-	sync();
-	reboot(RB_AUTOBOOT);
-	for (;;)
-		pause();
-}
-
-static void __attribute__((noreturn)) die(const char *what)
-{
-	say("# {\"error\": \"%s: %s\"}\n", what, strerror(errno));
-	leave();
-}
-
-/* A line of a program as a JSON string; what is not plain ASCII becomes a question mark. */
-static void say_line(unsigned int number, const char *text)
-{
-	char quoted[2048];
-	size_t used = 0;
-
-	for (; *text && used + 3 < sizeof(quoted); text++) {
-		if (*text == '"' || *text == '\\')
-			quoted[used++] = '\\';
-		quoted[used++] = *text >= 0x20 && *text < 0x7f ? *text : '?';
-	}
-	quoted[used] = 0;
-	say("# {\"line\": %u, \"text\": \"%s\"}\n", number, quoted);
-}
+#define WORDS_MAX 16
 
 /* With a VM and a vCPU that stay, no program pays for the first or the last one. */
 static void open_kvm(void)
@@ -83,22 +39,40 @@ static void open_kvm(void)
 	int vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
 
 	if (vm < 0 || ioctl(vm, KVM_CREATE_VCPU, 0) < 0)
-		die("/dev/kvm");
+		die("/dev/kvm: %s", strerror(errno));
+}
+
+static void say_line(unsigned int number, const char *text)
+{
+	output_format("# {\"line\": %u, \"text\": ", number);
+	output_json_string(text);
+	output_text("}\n");
+	output_flush();
+}
+
+static void say_exit(unsigned int number, int status)
+{
+	bool killed = WIFSIGNALED(status);
+
+	output_format("# {\"exit\": %u, \"status\": \"%s %d\"}\n", number,
+		      killed ? "signal" : "exit",
+		      killed ? WTERMSIG(status) : WEXITSTATUS(status));
+	output_flush();
 }
 
 static pid_t start(char *line, int out)
 {
-	char *argv[ARGS_MAX + 1];
+	char *argv[WORDS_MAX + 1];
 	int count = 0;
 	pid_t pid;
 	char *word;
 
-	for (word = strtok(line, " \n"); word && count < ARGS_MAX; word = strtok(NULL, " \n"))
+	for (word = strtok(line, " \n"); word && count < WORDS_MAX; word = strtok(NULL, " \n"))
 		argv[count++] = word;
 	argv[count] = NULL;
 	pid = fork();
 	if (pid < 0)
-		die("fork");
+		die("fork: %s", strerror(errno));
 	if (!pid) {
 		setsid();
 		dup2(out, 1);
@@ -145,10 +119,7 @@ static void follow(unsigned int number, int in, pid_t pid)
 	kill(-group, SIGKILL);
 	if (pid)
 		waitpid(pid, &status, 0);
-	if (WIFSIGNALED(status))
-		say("# {\"exit\": %u, \"status\": \"signal %d\"}\n", number, WTERMSIG(status));
-	else
-		say("# {\"exit\": %u, \"status\": \"exit %d\"}\n", number, WEXITSTATUS(status));
+	say_exit(number, status);
 }
 
 int main(void)
@@ -161,30 +132,34 @@ int main(void)
 
 	mount_all();
 	mkdir("/tmp", 0755);
-	if (ioperm(DEBUG_PORT, 1, 1))
-		leave();
-	say("# {\"init\": 1}\n");
+	output_init();
+	output_text("# {\"init\": 1}\n");
+	output_flush();
 	module = load_modules();
 	if (module)
-		die(module);
+		die("the module %s cannot be loaded: %s", module, strerror(errno));
 	open_kvm();
 	uname(&name);
-	say("# {\"kernel\": \"%s\", \"capabilities\": {}}\n", name.release);
+	output_format("# {\"kernel\": \"%s\", \"capabilities\": {}}\n", name.release);
 	programs = fopen("/programs", "re");
 	if (!programs)
-		die("/programs");
+		die("/programs: %s", strerror(errno));
 	while (fgets(line, sizeof(line), programs)) {
 		int ends[2];
 		pid_t pid;
 
 		if (pipe2(ends, O_CLOEXEC))
-			die("pipe2");
-		say("# {\"begin\": %u}\n", count);
+			die("pipe2: %s", strerror(errno));
+		output_format("# {\"begin\": %u}\n", count);
+		output_flush();
 		pid = start(line, ends[1]);
 		close(ends[1]);
 		follow(count++, ends[0], pid);
 		close(ends[0]);
 	}
-	say("# {\"end\": %u}\n", count);
-	leave();
+	output_format("# {\"end\": %u}\n", count);
+	output_flush();
+	sync();
+	reboot(RB_AUTOBOOT);
+	return 0;
 }
