@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from reference.frames import Frame, alloc_page, clear_page, put_page, read_frame, write_frame
 from reference.mm_types import PUD_SHIFT, Pte, Vma
 from reference.primitives import Steps, WantLock, WantRead
-from reference.uapi import EFAULT, EHWPOISON
+from reference.uapi import EFAULT, EHWPOISON, PROT_READ, PROT_WRITE
 
 if TYPE_CHECKING:
     from reference.kvm import Kvm
@@ -159,6 +159,11 @@ def allowed(vma: Vma, write: bool) -> bool:
     return vma.may_write() if write else vma.prot != 0
 
 
+def check_vma_flags(vma: Vma, write: bool) -> bool:
+    """Mirror of check_vma_flags(), mm/gup.c: unlike the MMU, it asks for the very permission."""
+    return bool(vma.prot & (PROT_WRITE if write else PROT_READ))
+
+
 def usable(pte: Pte | None, write: bool) -> bool:
     """Whether the MMU lets an access through this PTE (gup_fast_pte_range(), mm/gup.c)."""
     return pte is not None and not pte.unreadable and (pte.writable or not write)
@@ -180,7 +185,7 @@ def get_user_pages(kvm: Kvm, page: int, write: bool) -> Steps[Frame | int]:
     result: Frame | int = -EFAULT
     while True:
         vma = kvm.find_vma(page)
-        if vma is None or not allowed(vma, write):
+        if vma is None or not check_vma_flags(vma, write):
             break
         frame = kvm.get_user_page_fast_only(page, write)
         if frame is not None:

@@ -159,6 +159,7 @@ struct frame *zero_page(struct kvm *kvm);
 result_t handle_mm_fault(struct kvm *kvm, struct vma *vma, s64 page, bool write);
 bool usable(const struct pte *pte, bool write); /* pte may be NULL */
 bool allowed(const struct vma *vma, bool write);
+bool check_vma_flags(const struct vma *vma, bool write);
 struct frame *get_user_page_fast_only(struct kvm *kvm, s64 page, bool write); /* NULL: no */
 struct frame *get_user_pages(struct kvm *kvm, s64 page, bool write); /* ERR_PTR */
 bool is_poisoned(struct kvm *kvm, struct vma *vma, s64 page);

@@ -184,6 +184,12 @@ bool allowed(const struct vma *vma, bool write)
 	return write ? vma_may_write(vma) : vma->prot != 0;
 }
 
+/* check_vma_flags(), mm/gup.c: unlike the MMU, it asks for the very permission. */
+bool check_vma_flags(const struct vma *vma, bool write)
+{
+	return vma->prot & (write ? PROT_WRITE : PROT_READ);
+}
+
 /* gup_fast_pte_range(), mm/gup.c: whether the MMU lets an access through this PTE. */
 bool usable(const struct pte *pte, bool write)
 {
@@ -210,7 +216,7 @@ struct frame *get_user_pages(struct kvm *kvm, s64 page, bool write)
 	for (;;) {
 		struct vma *vma = find_vma(kvm, page);
 
-		if (!vma || !allowed(vma, write)) {
+		if (!vma || !check_vma_flags(vma, write)) {
 			frame = ERR_PTR(-EFAULT);
 			break;
 		}
