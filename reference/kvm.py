@@ -259,6 +259,7 @@ class Kvm(KvmState):
 
     # mm_rmap.py: What kernel threads do to mapped pages
     pages_mapping = mm_rmap.pages_mapping
+    pages_with_entry = mm_rmap.pages_with_entry
     rmap_walk_file = mm_rmap.rmap_walk_file
     unmap_one = mm_rmap.unmap_one
     unmap_mapping_folio = mm_rmap.unmap_mapping_folio

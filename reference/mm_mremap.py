@@ -140,7 +140,6 @@ def move_page_tables(kvm: Kvm, vma: Vma, new_start: int, npages: int) -> Steps[N
         kvm.set_pte(page - start + new_start, frame, pte.writable)
         kvm.mm.ptes[page - start + new_start].unreadable = pte.unreadable
     for page in sorted(p for p in kvm.mm.entries if start <= p < end):
-        if kvm.mm.entries[page].kind != "migration":
-            kvm.mm.entries[page - start + new_start] = kvm.mm.entries.pop(page)
+        kvm.mm.entries[page - start + new_start] = kvm.mm.entries.pop(page)
     kvm.detach([vma])
     yield from kvm.kvm_mmu_notifier_invalidate_range_end(start, end)

@@ -39,6 +39,15 @@ def pages_mapping(kvm: Kvm, frame: Frame) -> list[int]:
     return sorted(page for page, pte in kvm.mm.ptes.items() if pte.frame is frame)
 
 
+def pages_with_entry(kvm: Kvm, kind: str, frame: Frame) -> list[int]:
+    """HVA pages where an entry of this kind stands for this frame now (rmap_walk(), mm/rmap.c)."""
+    return sorted(
+        page
+        for page, entry in kvm.mm.entries.items()
+        if entry.kind == kind and entry.frame is frame
+    )
+
+
 def rmap_walk_file(kvm: Kvm, frame: Frame) -> list[int]:
     """Where rmap_walk_file(), mm/rmap.c, looks for a page of a file: in each VMA that covers its
     index, by file offset and age, mapped there or not; nowhere for an anonymous page."""
@@ -125,23 +134,19 @@ def migrate_page(kvm: Kvm, page: int) -> Steps[int]:
     frame.refs += 1
     yield WantLock(frame.lock, "migrate_folio_unmap.folio_lock")
     frame.lock.lock()
-    moved: list[tuple[int, bool]] = []
+    unmapped = 0  # PTEs, whose references to the page are ours now
     for at in kvm.rmap_walk_file(frame):
         if not kvm.pages_mapping(frame):
             break
-        entry = Entry("migration", frame=frame)
-        if (yield from kvm.unmap_one(at, frame, entry)):
-            moved.append((at, entry.writable))
+        unmapped += yield from kvm.unmap_one(at, frame, Entry("migration", frame=frame))
     while mapping := kvm.pages_mapping(frame):
-        entry = Entry("migration", frame=frame)
-        if (yield from kvm.unmap_one(mapping[0], frame, entry)):
-            moved.append((mapping[0], entry.writable))
+        unmapped += yield from kvm.unmap_one(mapping[0], frame, Entry("migration", frame=frame))
     yield "move_to_new_folio.copy"
     result = -EAGAIN
     target = frame
     if not frame.anon:
         result = -EOPNOTSUPP  # kvm_gmem_migrate_folio() is not even asked
-    elif frame.refs == 1 + len(moved):
+    elif frame.refs == 1 + unmapped:
         new = alloc_page(kvm)
         result = -ENOMEM
         if new is not None:
@@ -150,31 +155,30 @@ def migrate_page(kvm: Kvm, page: int) -> Steps[int]:
             new.anon = True
             target = new
             result = 0
-    kvm.remove_migration_ptes(moved, frame, target)
+    kvm.remove_migration_ptes(frame, target, unmapped)
     frame.lock.unlock()
     put_page(kvm, frame)
     return result
 
 
-def remove_migration_ptes(
-    kvm: Kvm, moved: list[tuple[int, bool]], frame: Frame, target: Frame
-) -> None:
-    """Mirror of remove_migration_ptes(), mm/migrate.c: PTEs come back, with no notifier."""
-    for page, writable in moved:
-        entry = kvm.mm.entries.get(page)
+def remove_migration_ptes(kvm: Kvm, frame: Frame, target: Frame, unmapped: int) -> None:
+    """Mirror of remove_migration_ptes(), mm/migrate.c: PTEs come back, with no notifier.
+
+    They come back where their entries are by now: mremap() moves entries, and unmapping drops
+    them.  unmapped: how many PTEs there were.
+    """
+    for page in kvm.pages_with_entry("migration", frame):
+        entry = kvm.mm.entries.pop(page)
         vma = kvm.find_vma(page)
-        if entry is not None and entry.kind == "migration" and entry.frame is frame:
-            del kvm.mm.entries[page]
-            if vma is not None:
-                if target is not frame:
-                    target.refs += target.mapcount > 0
-                    kvm.set_pte(page, target, writable and vma.may_write())
-                    kvm.mm.ptes[page].unreadable = not vma.prot
-                    put_page(kvm, frame)
-                else:
-                    kvm.set_pte(page, frame, writable and vma.may_write())
-                    kvm.mm.ptes[page].unreadable = not vma.prot
-                continue
+        if vma is None:
+            continue  # out of the tree: about to be unmapped, and nobody looks there any more
+        if target is frame:
+            unmapped -= 1
+        else:
+            target.refs += target.mapcount > 0
+        kvm.set_pte(page, target, entry.writable and vma.may_write())
+        kvm.mm.ptes[page].unreadable = not vma.prot
+    for _ in range(unmapped):
         put_page(kvm, frame)
     if target is not frame and target.mapcount == 0:
         put_page(kvm, target)  # every mapping went away meanwhile
@@ -214,8 +218,9 @@ def reclaim_page(kvm: Kvm, page: int, check_young: bool) -> Steps[int]:
         pass  # referenced: keep it
     elif (yield from kvm.unmap_one(page, frame, Entry("swapcache", frame=frame))):
         yield "shrink_folio_list.pageout"
-        entry = kvm.mm.entries.get(page)
-        if entry is not None and entry.frame is frame and frame.refs == 2:
+        places = kvm.pages_with_entry("swapcache", frame)
+        if places and frame.refs == 2:
+            entry = kvm.mm.entries[places[0]]
             entry.kind, entry.content, entry.frame = "swap", frame.content, None
             put_page(kvm, frame)
             result = 0

@@ -73,7 +73,8 @@ class Pte:
 class Entry:
     """A non-present PTE that is not empty: swap, swapcache, migration, poison or guard.
 
-    swap keeps the contents; swapcache and migration keep the frame and a reference to it.
+    swap keeps the contents; swapcache keeps the frame and a reference to it; migration names the
+    frame, to which the migration itself holds the references.
     """
 
     __slots__ = ("content", "frame", "kind", "writable")

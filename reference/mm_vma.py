@@ -99,12 +99,11 @@ def zap_ptes(kvm: Kvm, start: int, end: int, drop_markers: bool = True) -> list[
         frames.append(frame)
     for page in [p for p in kvm.mm.entries if start <= p < end]:
         entry = kvm.mm.entries[page]
-        if entry.kind == "migration":
-            continue  # the migration holds it; see remove_migration_ptes()
         if entry.kind == "guard" and not drop_markers:
             continue
         del kvm.mm.entries[page]
-        if entry.frame is not None:
+        if entry.kind == "swapcache":
+            assert entry.frame is not None
             frames.append(entry.frame)
     return frames
 

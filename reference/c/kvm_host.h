@@ -219,7 +219,7 @@ enum entry_kind { ENTRY_SWAP, ENTRY_SWAPCACHE, ENTRY_MIGRATION, ENTRY_POISON, EN
 struct entry {
 	enum entry_kind kind;
 	s64 content; /* of ENTRY_SWAP */
-	struct frame *frame; /* of ENTRY_SWAPCACHE and ENTRY_MIGRATION, with a reference */
+	struct frame *frame; /* of ENTRY_SWAPCACHE, with a reference, and of ENTRY_MIGRATION */
 	bool writable;
 };
 

@@ -7,14 +7,8 @@
  */
 #include "kvm_host.h"
 
-/* A PTE that a migration replaced by an entry. */
-struct moved_pte {
-	s64 page;
-	bool writable;
-};
-
-static void remove_migration_ptes(struct kvm *kvm, const struct vec *moved,
-				  struct frame *frame, struct frame *target);
+static void remove_migration_ptes(struct kvm *kvm, struct frame *frame, struct frame *target,
+				  u32 unmapped);
 static s64 hold_and_fail(struct kvm *kvm, struct frame *frame);
 
 /* What stands in the page tables where a PTE was. */
@@ -51,6 +45,22 @@ struct keys pages_mapping(struct kvm *kvm, struct frame *frame)
 		pages.key[at] = page;
 		pages.n++;
 	}
+	return pages;
+}
+
+/* HVA pages where an entry of this kind stands for this frame now, ascending (rmap_walk()). */
+static struct keys pages_with_entry(struct kvm *kvm, enum entry_kind kind, struct frame *frame)
+{
+	struct keys pages = map_keys(&kvm->mm.entries);
+	u32 n = 0;
+
+	for (u32 i = 0; i < pages.n; i++) {
+		const struct entry *entry = map_get(&kvm->mm.entries, pages.key[i]);
+
+		if (entry->kind == kind && entry->frame == frame)
+			pages.key[n++] = pages.key[i];
+	}
+	pages.n = n;
 	return pages;
 }
 
@@ -148,9 +158,8 @@ void unmap_mapping_folio(struct kvm *kvm, struct gmem_inode *inode, struct frame
  */
 s64 migrate_page(struct kvm *kvm, s64 page)
 {
-	struct vec moved = { 0 }; /* struct moved_pte */
+	u32 unmapped = 0; /* PTEs, whose references to the page are ours now */
 	struct vec places;
-	struct moved_pte *one;
 	struct frame *frame, *target, *new;
 	struct keys mapping;
 	struct pte *pte;
@@ -170,29 +179,18 @@ s64 migrate_page(struct kvm *kvm, s64 page)
 	places = rmap_walk_file(kvm, frame);
 	for (u32 i = 0; i < places.n && pages_mapping(kvm, frame).n; i++) {
 		s64 at = ((struct vma_part *)places.items[i])->start;
-		struct entry *entry = new_entry(ENTRY_MIGRATION, frame);
 
-		if (!unmap_one(kvm, at, frame, entry))
-			continue;
-		one = new_object(struct moved_pte);
-		*one = (struct moved_pte){ at, entry->writable };
-		vec_push(&moved, one);
+		unmapped += unmap_one(kvm, at, frame, new_entry(ENTRY_MIGRATION, frame));
 	}
-	while ((mapping = pages_mapping(kvm, frame)).n) {
-		struct entry *entry = new_entry(ENTRY_MIGRATION, frame);
-
-		if (!unmap_one(kvm, mapping.key[0], frame, entry))
-			continue;
-		one = new_object(struct moved_pte);
-		*one = (struct moved_pte){ mapping.key[0], entry->writable };
-		vec_push(&moved, one);
-	}
+	while ((mapping = pages_mapping(kvm, frame)).n)
+		unmapped += unmap_one(kvm, mapping.key[0], frame,
+				      new_entry(ENTRY_MIGRATION, frame));
 	STEP("move_to_new_folio.copy");
 	result = -EAGAIN;
 	target = frame;
 	if (!frame->anon) {
 		result = -EOPNOTSUPP; /* kvm_gmem_migrate_folio() is not even asked */
-	} else if (frame->refs == 1 + (s64)moved.n) {
+	} else if (frame->refs == 1 + (s64)unmapped) {
 		new = alloc_page(kvm);
 		result = -ENOMEM;
 		if (new) {
@@ -203,39 +201,41 @@ s64 migrate_page(struct kvm *kvm, s64 page)
 			result = 0;
 		}
 	}
-	remove_migration_ptes(kvm, &moved, frame, target);
+	remove_migration_ptes(kvm, frame, target, unmapped);
 	mutex_unlock(&frame->lock);
 	put_page(kvm, frame);
 	return result;
 }
 
-/* remove_migration_ptes(), mm/migrate.c: PTEs come back, with no notifier. */
-static void remove_migration_ptes(struct kvm *kvm, const struct vec *moved,
-				  struct frame *frame, struct frame *target)
+/*
+ * remove_migration_ptes(), mm/migrate.c: PTEs come back, with no notifier.  They come back where
+ * their entries are by now: mremap() moves entries, and unmapping drops them.  unmapped: how many
+ * PTEs there were.
+ */
+static void remove_migration_ptes(struct kvm *kvm, struct frame *frame, struct frame *target,
+				  u32 unmapped)
 {
-	for (u32 i = 0; i < moved->n; i++) {
-		const struct moved_pte *one = moved->items[i];
-		s64 page = one->page;
-		struct entry *entry = map_get(&kvm->mm.entries, page);
+	struct keys pages = pages_with_entry(kvm, ENTRY_MIGRATION, frame);
+
+	for (u32 i = 0; i < pages.n; i++) {
+		s64 page = pages.key[i];
+		const struct entry *entry = map_get(&kvm->mm.entries, page);
 		struct vma *vma = find_vma(kvm, page);
+		struct pte *pte;
 
-		if (entry && entry->kind == ENTRY_MIGRATION && entry->frame == frame) {
-			map_del(&kvm->mm.entries, page);
-			if (vma) {
-				struct pte *pte;
-
-				if (target != frame && target->mapcount > 0)
-					target->refs++;
-				set_pte(kvm, page, target, one->writable && vma_may_write(vma));
-				pte = map_get(&kvm->mm.ptes, page);
-				pte->unreadable = !vma->prot;
-				if (target != frame)
-					put_page(kvm, frame);
-				continue;
-			}
-		}
-		put_page(kvm, frame);
+		map_del(&kvm->mm.entries, page);
+		if (!vma) /* out of the tree: about to be unmapped, and nobody looks there any more */
+			continue;
+		if (target == frame)
+			unmapped--;
+		else if (target->mapcount > 0)
+			target->refs++;
+		set_pte(kvm, page, target, entry->writable && vma_may_write(vma));
+		pte = map_get(&kvm->mm.ptes, page);
+		pte->unreadable = !vma->prot;
 	}
+	while (unmapped--)
+		put_page(kvm, frame);
 	if (target != frame && !target->mapcount)
 		put_page(kvm, target); /* every mapping went away meanwhile */
 }
@@ -281,6 +281,7 @@ s64 reclaim_page(struct kvm *kvm, s64 page, bool check_young)
 {
 	s64 result = -EBUSY;
 	struct entry *entry;
+	struct keys places;
 	struct frame *frame;
 	struct vma *vma;
 	struct pte *pte;
@@ -302,8 +303,9 @@ s64 reclaim_page(struct kvm *kvm, s64 page, bool check_young)
 	if (!unmap_one(kvm, page, frame, new_entry(ENTRY_SWAPCACHE, frame)))
 		goto out_unlock;
 	STEP("shrink_folio_list.pageout");
-	entry = map_get(&kvm->mm.entries, page);
-	if (entry && entry->frame == frame && frame->refs == 2) {
+	places = pages_with_entry(kvm, ENTRY_SWAPCACHE, frame);
+	if (places.n && frame->refs == 2) {
+		entry = map_get(&kvm->mm.entries, places.key[0]);
 		entry->kind = ENTRY_SWAP;
 		entry->content = frame->content;
 		entry->frame = NULL;

@@ -156,14 +156,12 @@ struct vec zap_ptes(struct kvm *kvm, s64 start, s64 end, bool drop_markers)
 		s64 page = entries->entries[i].key;
 		struct entry *entry = entries->entries[i].value;
 
-		/* A migration holds its entry itself; see remove_migration_ptes(). */
-		if (page < start || end <= page || entry->kind == ENTRY_MIGRATION ||
-		    (entry->kind == ENTRY_GUARD && !drop_markers)) {
+		if (page < start || end <= page || (entry->kind == ENTRY_GUARD && !drop_markers)) {
 			i++;
 			continue;
 		}
 		map_del(entries, page); /* the next one is at i now */
-		if (entry->frame)
+		if (entry->kind == ENTRY_SWAPCACHE)
 			vec_push(&frames, entry->frame);
 	}
 	return frames;
@@ -511,8 +509,6 @@ static void move_page_tables(struct kvm *kvm, struct vma *vma, s64 new_start, s6
 		s64 page = pages.key[i];
 		struct entry *entry = map_get(&kvm->mm.entries, page);
 
-		if (entry->kind == ENTRY_MIGRATION)
-			continue;
 		map_del(&kvm->mm.entries, page);
 		map_put(&kvm->mm.entries, page - start + new_start, entry);
 	}
