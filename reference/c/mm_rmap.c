@@ -224,7 +224,7 @@ static void remove_migration_ptes(struct kvm *kvm, struct frame *frame, struct f
 		struct pte *pte;
 
 		map_del(&kvm->mm.entries, page);
-		if (!vma) /* out of the tree: about to be unmapped, and nobody looks there any more */
+		if (!vma) /* out of the tree: about to be unmapped, and not looked at any more */
 			continue;
 		if (target == frame)
 			unmapped--;
