@@ -68,9 +68,10 @@ class WantSrcu(Want):
         return f"SRCU readers {','.join(names)}"
 
     def holders(self, kvm: KvmState) -> list[Task]:
-        """The readers that are still in their section."""
+        """The readers that are still in their section, in whatever order they entered it."""
         readers = self.srcu.readers
-        return [task for task, section in self.snapshot.items() if readers.get(task) == section]
+        inside = [task for task, section in self.snapshot.items() if readers.get(task) == section]
+        return sorted(inside, key=lambda task: task.index)
 
 
 class RcuWait:

@@ -9,6 +9,7 @@ import pytest
 
 from fuzz.port.build import Options, build_library, model_sources
 from fuzz.port.compiler import NoCompilerError, find_compiler
+from fuzz.port.exhaustive import Exhaustive, port_to_explore
 from fuzz.port.library import Port, load_port
 
 
@@ -24,6 +25,12 @@ def port_of(model: str) -> Port:
     """The port of a model by name."""
     needs_compiler()
     return load_port(model)
+
+
+def explorer_of(model: str) -> Exhaustive:
+    """Explores the port of a model by name."""
+    needs_compiler()
+    return Exhaustive(port_to_explore(model))
 
 
 def built(sources: Mapping[str, str], options: Options | None = None) -> Port:

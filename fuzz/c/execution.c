@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "cells.h"
 #include "execution.h"
 #include "feedback.h"
 #include "marks.h"
@@ -104,6 +105,8 @@ const char *task_name(int index)
 
 bool someone_waits_for(const struct lock *lock)
 {
+	if (exec.stepwise)
+		cells_ask_waiters(lock);
 	for (int i = 0; i < exec.nr_waiting; i++) {
 		const struct want *want = &exec.waiting[i]->want;
 
@@ -226,6 +229,7 @@ static struct actor *actor_of(struct task *task)
 static struct actor *holder(const struct actor *actor)
 {
 	const struct want *want = &actor->want;
+	struct task *first = NULL;
 
 	switch (want->kind) {
 	case WANT_FREE:
@@ -239,9 +243,10 @@ static struct actor *holder(const struct actor *actor)
 	case WANT_SRCU:
 		for (int i = 0; i < want->nr_snapshot; i++)
 			if (want->snapshot[i]->srcu_depth &&
-			    want->snapshot[i]->srcu_section == want->sections[i])
-				return actor_of(want->snapshot[i]);
-		return NULL;
+			    want->snapshot[i]->srcu_section == want->sections[i] &&
+			    (!first || want->snapshot[i]->index < first->index))
+				first = want->snapshot[i];
+		return first ? actor_of(first) : NULL;
 	default:
 		return NULL;
 	}
@@ -486,12 +491,18 @@ static __attribute__((noinline)) bool asked(struct actor *actor)
 	return exec.preempt;
 }
 
-/* Whether the schedule stops the actor at a label; sets exec.target when somebody else can run. */
-static inline bool preempted(struct actor *actor, u32 label)
+/*
+ * Whether the schedule stops the actor at a label; sets exec.target when somebody else can run.
+ * lock: that it waits for then, or NULL.
+ */
+static inline bool preempted(struct actor *actor, u32 label, struct lock *lock)
 {
 	if (!(actor->stops >> (label & 63) & 1))
 		return false;
-	return exec.stepwise ? asked(actor) : preempted_here(actor, label);
+	if (!exec.stepwise)
+		return preempted_here(actor, label);
+	exec.at_lock = lock;
+	return asked(actor);
 }
 
 /* An op comes next: know where the schedule, or a strategy, may stop it. */
@@ -509,7 +520,7 @@ void step(struct label *label)
 	struct actor *actor = exec.now;
 
 	next_step(actor, label);
-	if (preempted(actor, label->id))
+	if (preempted(actor, label->id, NULL))
 		leave();
 }
 
@@ -518,7 +529,7 @@ void step_ready(struct label *label, enum want_kind kind, struct lock *lock)
 	struct actor *actor = exec.now;
 
 	next_step(actor, label);
-	if (preempted(actor, label->id)) {
+	if (preempted(actor, label->id, lock)) {
 		wait_for(actor, &(struct want){ .kind = kind, .lock = lock });
 		leave();
 	}
@@ -534,6 +545,8 @@ static void retry(struct actor *actor)
 		strategy_gave_up(exec.strategy, actor->task.index);
 	if (++actor->retries <= RETRIES_BEFORE_DIGEST)
 		return;
+	if (exec.stepwise)
+		cells_everything();
 	text.n = 0;
 	text_add(&text, "%s %d", actor->task.name, actor->op);
 	for (int i = 0; i < exec.nr_actors; i++)
@@ -567,8 +580,10 @@ void step_want(struct label *label, const struct want *want)
 {
 	struct actor *actor = exec.now;
 
+	if (exec.stepwise && want->kind == WANT_SRCU)
+		cells_snapshot();
 	next_step(actor, label);
-	if (preempted(actor, label->id)) {
+	if (preempted(actor, label->id, want->lock)) {
 		wait_for(actor, want);
 		leave();
 		return;
@@ -579,6 +594,8 @@ void step_want(struct label *label, const struct want *want)
 		return;
 	}
 	actor->want = *want;
+	if (exec.stepwise)
+		cells_wait(want);
 	if (!ready(actor)) {
 		wait_for(actor, want);
 		leave();
@@ -630,6 +647,8 @@ static void run_op(struct actor *actor)
 	if (actor->task.nr_held || actor->task.srcu_depth)
 		left_with_locks(actor);
 	kvm->busy &= ~(1u << (actor->task.index + 1));
+	if (exec.stepwise)
+		cells_busy();
 	feedback_ended(actor->task.index, result->value);
 	actor->begun = false;
 	actor->op++;
@@ -662,7 +681,7 @@ static bool diverted(struct actor *actor)
 	if (begins)
 		actor->visit = ++exec.visits;
 	if (!exec.strategy || !chosen)
-		return preempted(actor, label);
+		return preempted(actor, label, NULL);
 	come_to(actor, label); /* it was just chosen: nobody is asked again */
 	return false;
 }
@@ -674,9 +693,13 @@ static void turn_begins(struct actor *actor)
 		if (exec.logging)
 			log_boundary(actor);
 		exec.kvm.busy |= 1u << (actor->task.index + 1);
+		if (exec.stepwise)
+			cells_busy();
 		actor->begun = true;
 		feedback_op(actor->task.index, actor->spec->ops[actor->op].code);
 	} else if (actor->waits) {
+		if (exec.stepwise)
+			cells_wait(&actor->want);
 		waits_no_more(actor);
 	}
 }

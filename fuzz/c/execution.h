@@ -58,6 +58,7 @@ struct execution {
 	struct taken_step taken[STEPS_MAX + OPS_MAX + 2];
 	bool stepwise; /* whoever drives is asked at each boundary (exhaustive.c) */
 	bool at_boundary, preempt; /* an actor asks; the answer */
+	struct lock *at_lock; /* whom it would wait for, if it were preempted there, or NULL */
 };
 
 extern struct execution exec;

@@ -24,9 +24,10 @@ struct exhausted {
 	u64 steps; /* taken, each once from where it was kept */
 	u64 runs; /* that were followed to an end */
 	u64 budget_ends; /* of them, those that used up their steps */
+	u64 let_in, left_out; /* preemptions that were tried; that need not be (reduction) */
 	u64 units; /* first preemptions that are done with, in the order of the search */
 	u64 table_bytes;
-	double schedules; /* that all this stands for */
+	double schedules; /* that all this stands for; with the reduction, at least */
 	u32 nr_breakable, nr_reachable;
 	const struct breakable *breakable;
 	const struct reachable *reachable;

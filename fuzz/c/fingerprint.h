@@ -7,14 +7,23 @@
 #ifndef GMEMDIFF_FINGERPRINT_H
 #define GMEMDIFF_FINGERPRINT_H
 
+#include "arena.h"
 #include "execution.h"
 
 struct fingerprint {
 	u64 a, b;
 };
 
-/* Before the first state of a program: what can be left out. */
-void fingerprint_begin(const struct program *program);
+/* Before the first state of a program. */
+void fingerprint_begin(const struct arena_lanes *lanes);
+
+/*
+ * An actor has run: its C stack is another.  The hashes of all of them, as of the last state, to
+ * keep; and they were brought back.
+ */
+void fingerprint_ran(const struct actor *actor);
+struct fingerprint *fingerprint_stacks(void);
+void fingerprint_back(void);
 
 /*
  * Of the state as it is now.  next: the actor whose turn comes, or that is at a boundary.

@@ -4,15 +4,17 @@
 #include <string.h>
 
 #include "arena.h"
+#include "cells.h"
+#include "fingerprint.h"
 #include "snapshot.h"
 
 /* One record of the stack; after it come the parts whose size varies, in the order of parts(). */
 struct record {
 	size_t before; /* offset of the record below */
-	size_t arena_used;
-	struct kvm kvm;
+	u32 mark; /* in the log of cells */
+	struct cell_sum sum;
 	enum end end;
-	u32 steps, nr_seen;
+	u32 steps, nr_seen, busy;
 	int nr_violations, nr_waiting;
 	bool at_boundary;
 	struct actor *waiting[TASKS_MAX], *now;
@@ -21,6 +23,7 @@ struct record {
 static struct {
 	char *memory;
 	size_t top, end, room; /* the uppermost record, where the next goes, all there is */
+	struct arena_lanes *lanes;
 } kept;
 
 bool snapshots_possible(void)
@@ -28,12 +31,13 @@ bool snapshots_possible(void)
 #if defined(CONTEXT_ASAN) || (!defined(__x86_64__) && !defined(__aarch64__))
 	return false; /* redzones; registers that libc saves on the heap */
 #else
-	return true;
+	return cells_possible();
 #endif
 }
 
-void snapshots_reset(void)
+void snapshots_reset(struct arena_lanes *lanes)
 {
+	kept.lanes = lanes;
 	kept.top = SIZE_MAX;
 	kept.end = 0;
 }
@@ -48,10 +52,20 @@ static inline char *part(char *place, void *live, size_t size, bool out)
 	return place + size;
 }
 
-/* The parts of varying size.  Those that only grow along a run need no copy of what is there. */
-static char *parts(char *place, size_t arena_used, char *arena, u32 nr_seen, bool out)
+#define LEFTOVERS 1024 /* bytes of stack that one step uses, mostly */
+
+/* What functions have left below a stack would be in the gaps of those that come next. */
+static void clear_leftovers(const struct actor *actor)
 {
-	place = part(place, arena, arena_used, out);
+	memset((char *)actor->context.sp - LEFTOVERS, 0, LEFTOVERS);
+}
+
+/* The parts of varying size.  Those that only grow along a run need no copy of what is there. */
+static char *parts(char *place, u32 nr_seen, bool out)
+{
+	place = part(place, kept.lanes->used, kept.lanes->nr * sizeof(*kept.lanes->used), out);
+	place = part(place, fingerprint_stacks(),
+		     exec.nr_actors * sizeof(*fingerprint_stacks()), out);
 	place = part(place, exec.actors, exec.nr_actors * sizeof(*exec.actors), out);
 	for (int i = 0; i < exec.nr_actors; i++) {
 		struct actor *actor = &exec.actors[i];
@@ -59,15 +73,18 @@ static char *parts(char *place, size_t arena_used, char *arena, u32 nr_seen, boo
 		const char *stack = live_stack(actor, &size);
 
 		place = part(place, (char *)stack, size, out);
+		if (out)
+			clear_leftovers(actor);
 		place = part(place, exec.run.results[i],
 			     actor->spec->nr_ops * sizeof(*exec.run.results[i]), out);
 	}
 	return part(place, exec.seen, nr_seen * sizeof(*exec.seen), out);
 }
 
-static size_t parts_size(size_t arena_used)
+static size_t parts_size(void)
 {
-	size_t all = arena_used + exec.nr_actors * sizeof(*exec.actors) +
+	size_t all = exec.nr_actors * (sizeof(*exec.actors) + sizeof(*fingerprint_stacks())) +
+		     kept.lanes->nr * sizeof(*kept.lanes->used) +
 		     exec.nr_seen * sizeof(*exec.seen);
 
 	for (int i = 0; i < exec.nr_actors; i++) {
@@ -95,26 +112,25 @@ static bool make_room(size_t size)
 
 bool snapshot_push(void)
 {
-	struct arena_view arena;
 	struct record *record;
 	char *end;
 
-	if (!arena_view(&arena) ||
-	    !make_room(sizeof(*record) + parts_size(arena.used) + sizeof(u64)))
+	if (!make_room(sizeof(*record) + parts_size() + sizeof(u64)))
 		return false;
 	record = (struct record *)(kept.memory + kept.end);
 	record->before = kept.top;
-	record->arena_used = arena.used;
-	record->kvm = exec.kvm;
+	record->mark = cells_mark();
+	record->sum = cells_sum;
 	record->end = exec.run.end;
 	record->steps = exec.run.steps;
 	record->nr_seen = exec.nr_seen;
+	record->busy = exec.kvm.busy;
 	record->nr_violations = exec.run.nr_violations;
 	record->nr_waiting = exec.nr_waiting;
 	record->at_boundary = exec.at_boundary;
 	record->now = exec.now;
 	memcpy(record->waiting, exec.waiting, exec.nr_waiting * sizeof(*exec.waiting));
-	end = parts((char *)(record + 1), arena.used, arena.base, exec.nr_seen, false);
+	end = parts((char *)(record + 1), exec.nr_seen, false);
 	kept.top = kept.end;
 	kept.end = (end - kept.memory + sizeof(u64) - 1) & ~(sizeof(u64) - 1);
 	return true;
@@ -123,20 +139,20 @@ bool snapshot_push(void)
 void snapshot_restore(void)
 {
 	struct record *record = (struct record *)(kept.memory + kept.top);
-	struct arena_view arena;
 
-	arena_rewind(record->arena_used);
-	arena_view(&arena);
-	exec.kvm = record->kvm;
+	cells_undo(record->mark);
+	cells_sum = record->sum;
 	exec.run.end = record->end;
 	exec.run.steps = record->steps;
 	exec.run.nr_violations = record->nr_violations;
+	exec.kvm.busy = record->busy;
 	exec.nr_seen = record->nr_seen;
 	exec.nr_waiting = record->nr_waiting;
 	exec.at_boundary = record->at_boundary;
 	exec.now = record->now;
 	memcpy(exec.waiting, record->waiting, record->nr_waiting * sizeof(*exec.waiting));
-	parts((char *)(record + 1), record->arena_used, arena.base, record->nr_seen, true);
+	parts((char *)(record + 1), record->nr_seen, true);
+	fingerprint_back();
 }
 
 void snapshot_pop(void)

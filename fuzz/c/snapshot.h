@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * States of a run that is driven step by step, kept as a stack: the model, the actors, their C
- * stacks, all at the addresses where they are.  Bringing one back costs a copy, no execution.
+ * States of a run that is driven step by step, kept as a stack: the actors and their C stacks as
+ * copies, the model as a place in the log of what was written (cells.h).  Bringing one back costs
+ * no execution.
  */
 #ifndef GMEMDIFF_SNAPSHOT_H
 #define GMEMDIFF_SNAPSHOT_H
 
+#include "arena.h"
 #include "execution.h"
 
 /* False: this build keeps part of an actor's state where a copy does not reach. */
@@ -25,8 +27,8 @@ static inline const char *live_stack(const struct actor *actor, size_t *size)
 #endif
 }
 
-/* Forget all. */
-void snapshots_reset(void);
+/* Forget all.  lanes: where the model is. */
+void snapshots_reset(struct arena_lanes *lanes);
 /* Keep the state as it is now, on top.  False: no memory, or the state is too large. */
 bool snapshot_push(void);
 /* Bring back the one on top, which stays. */

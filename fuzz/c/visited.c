@@ -3,14 +3,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "footprints.h"
 #include "visited.h"
 
 #define FIRST_SLOTS (1u << 12)
 #define LEFT_BITS 8
 
-/* A slot: the fingerprint, its lowest bits replaced by 1 + what was left; then the counts. */
+/*
+ * A slot: the fingerprint, its lowest bits replaced by 1 + what was left; the counts; and
+ * footprints by number, which know of so many shared cells (0: it is being explored).
+ */
 struct slot {
 	u64 a, b;
+	u32 shared, known;
 	double counts[];
 };
 
@@ -18,12 +23,17 @@ static struct {
 	char *slots;
 	u64 nr_slots, states, bytes_max;
 	size_t stride;
-	u32 preemptions;
+	u32 preemptions, sets;
 } table;
 
 static struct slot *slot_at(u64 index)
 {
 	return (struct slot *)(table.slots + index * table.stride);
+}
+
+static u32 *sets_of(struct slot *slot)
+{
+	return (u32 *)(slot->counts + table.preemptions + 1);
 }
 
 static bool same(const struct slot *slot, struct fingerprint state)
@@ -45,9 +55,10 @@ static struct slot *find(struct fingerprint state)
 	}
 }
 
-bool visited_begin(u32 preemptions, u64 bytes_max)
+bool visited_begin(u32 preemptions, u32 sets, u64 bytes_max)
 {
-	size_t stride = sizeof(struct slot) + (preemptions + 1) * sizeof(double);
+	size_t stride = sizeof(struct slot) + (preemptions + 1) * sizeof(double) +
+			(sets + sets % 2) * sizeof(u32);
 
 	/* A table that has grown large is given back, and one that has not is used again. */
 	if (!table.slots || table.stride != stride || table.nr_slots > 16 * FIRST_SLOTS) {
@@ -61,7 +72,8 @@ bool visited_begin(u32 preemptions, u64 bytes_max)
 	table.states = 0;
 	table.bytes_max = bytes_max;
 	table.preemptions = preemptions;
-	return table.slots != NULL;
+	table.sets = sets;
+	return table.slots && footprints_begin();
 }
 
 /* Twice as many slots.  False: that would be too many. */
@@ -101,16 +113,28 @@ static void write_slot(struct slot *slot, struct fingerprint state, u32 left)
 	slot->b = (state.b & ~(u64)((1u << LEFT_BITS) - 1)) | (left + 1);
 }
 
-enum visit visited_meet(struct fingerprint state, u32 left, struct counts *counts)
+/* What is known of a state; of what has turned out to be shared since, the worst. */
+static void read_slot(struct slot *slot, u32 left, struct explored_state *found)
+{
+	memcpy(found->counts.of, slot->counts, (left + 1) * sizeof(double));
+	found->known = slot->known;
+	for (u32 i = 0; i < table.sets; i++) {
+		found->sets[i] = *footprint_of(slot->shared ? sets_of(slot)[i] : FOOTPRINT_ALL);
+		footprint_assume(&found->sets[i], slot->shared);
+	}
+}
+
+enum visit visited_meet(struct fingerprint state, u32 left, struct explored_state *found)
 {
 	struct slot *slot = find(state);
 
 	if (same(slot, state) && slot->b & ((1u << LEFT_BITS) - 1)) {
 		if (left_of(slot) >= left) {
-			memcpy(counts->of, slot->counts, (left + 1) * sizeof(double));
+			read_slot(slot, left, found);
 			return VISIT_KNOWN;
 		}
 		write_slot(slot, state, left);
+		slot->shared = slot->known = 0;
 		return VISIT_AGAIN;
 	}
 	if (table.states * 5 >= table.nr_slots * 3) {
@@ -123,12 +147,17 @@ enum visit visited_meet(struct fingerprint state, u32 left, struct counts *count
 	return VISIT_NEW;
 }
 
-void visited_done(struct fingerprint state, u32 left, const struct counts *counts)
+void visited_done(struct fingerprint state, u32 left, const struct explored_state *found)
 {
 	struct slot *slot = find(state);
 
-	if (left_of(slot) == left)
-		memcpy(slot->counts, counts->of, (left + 1) * sizeof(double));
+	if (left_of(slot) != left)
+		return;
+	memcpy(slot->counts, found->counts.of, (left + 1) * sizeof(double));
+	slot->shared = cells_shared();
+	slot->known = found->known;
+	for (u32 i = 0; i < table.sets; i++)
+		sets_of(slot)[i] = footprint_number(&found->sets[i]);
 }
 
 u64 visited_states(void)

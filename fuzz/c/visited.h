@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The states that an exploration has been in: an open-addressing hash table of fingerprints.  Each
- * has the preemptions that were left when it was explored, and how many schedules go on from it
- * with 0, 1, ... further preemptions; a state that is met again with no more left is not explored
- * again.
+ * has the preemptions that were left when it was explored, how many schedules go on from it with
+ * 0, 1, ... further preemptions, and what footprints the steps from there on have; a state that
+ * is met again with no more left is not explored again.
  */
 #ifndef GMEMDIFF_VISITED_H
 #define GMEMDIFF_VISITED_H
 
+#include "cells.h"
 #include "fingerprint.h"
 
 #define PREEMPTIONS_MAX 15
@@ -19,17 +20,28 @@ struct counts {
 
 enum visit { VISIT_NEW, VISIT_AGAIN, VISIT_KNOWN, VISIT_FULL };
 
-/* Forget all.  preemptions: the bound.  bytes_max: of the table.  False: no memory. */
-bool visited_begin(u32 preemptions, u64 bytes_max);
+/* What is known of a state that was explored. */
+struct explored_state {
+	struct counts counts;
+	struct footprint *sets; /* as many as visited_begin() was told */
+	u32 known; /* of the explorer's own */
+};
+
+/*
+ * Forget all.  preemptions: the bound.  sets: footprints of each state.  bytes_max: of the table.
+ * False: no memory.
+ */
+bool visited_begin(u32 preemptions, u32 sets, u64 bytes_max);
 
 /*
  * Come to a state with so many preemptions left.  VISIT_AGAIN: it was explored with fewer.
- * VISIT_KNOWN: with as many or more; *counts is filled in.
+ * VISIT_KNOWN: with as many or more; *found is filled in, with all footprints complete and nothing
+ * known when it is being explored right now.
  */
-enum visit visited_meet(struct fingerprint state, u32 left, struct counts *counts);
+enum visit visited_meet(struct fingerprint state, u32 left, struct explored_state *found);
 
 /* Everything from a state on has been explored. */
-void visited_done(struct fingerprint state, u32 left, const struct counts *counts);
+void visited_done(struct fingerprint state, u32 left, const struct explored_state *found);
 
 u64 visited_states(void);
 u64 visited_bytes(void);

@@ -44,6 +44,10 @@ COMPARED: Final = ("stock", "seed")  # what campaigns compare unless they are to
 _MAIN: Final = "_main.c"  # ends the names of the engine's programs; no part of the library
 _STUBS: Final = "coverage_stubs.c"
 _MARKS: Final = "patch_marks.c"  # generated: what is known of marks, for fuzz/c/explore.c
+# Calls before each access, and no copying that the compiler puts in place of a loop after that.
+_EXPLORED: Final = (
+    "-fsanitize=thread", "-fno-tree-loop-distribute-patterns", "-include", "explored.h",
+)  # fmt: skip
 _COVERAGE: Final = "-fsanitize-coverage=inline-8bit-counters,pc-table,trace-cmp"
 
 
@@ -56,11 +60,13 @@ class Options:
     """How to build.  sanitize: for example ("address", "undefined").
 
     whole: optimise across files, which makes steps cheaper and takes seconds to link.
+    explored: the model tells of each access to memory, to fuzz/c/cells.c.
     """
 
     coverage: bool = False
     sanitize: tuple[str, ...] = ()
     whole: bool = True
+    explored: bool = False
 
 
 def model_sources() -> dict[str, str]:
@@ -218,7 +224,8 @@ def _made(
         if not file.endswith(".c"):
             continue
         counted = covered and file in model and file not in NOT_COVERED
-        own = (*_FLAGS, *whole, *sanitizers, *((_COVERAGE,) if counted else ()))
+        how = _EXPLORED if options.explored and file in model else whole
+        own = (*_FLAGS, *how, *sanitizers, *((_COVERAGE,) if counted else ()))
         units.append(_Unit(file, text, own))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

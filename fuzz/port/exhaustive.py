@@ -1,8 +1,9 @@
 """Every schedule of a program with at most K preemptions on one side, in C.
 
-fuzz/c/exhaustive.c does the work: depth first, from kept states, and no state twice.  What comes
-back is what can be broken and reached, each with a schedule of fewest preemptions, which any run
-of the program repeats.
+fuzz/c/exhaustive.c does the work: depth first, from kept states, no state twice, and without the
+preemptions that can be told to show nothing.  It needs a build of its own.  What comes back is
+what can be broken and reached, each with a schedule of fewest preemptions, which any run of the
+program repeats.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fuzz.execution import HarnessError
+from fuzz.port.build import Options
 from fuzz.port.encode import BeyondPortError
-from fuzz.port.library import Port
+from fuzz.port.library import Port, load_port
 from fuzz.port.pair import Point
 from fuzz.vocabulary import Preemption, Program
 
@@ -62,7 +64,8 @@ class _Exhausted(ctypes.Structure):
         ("acted", ctypes.c_uint32),
         ("pad", ctypes.c_uint32),
         *((name, ctypes.c_uint64)
-          for name in ("states", "met", "steps", "runs", "budget_ends", "units", "table_bytes")),
+          for name in ("states", "met", "steps", "runs", "budget_ends", "let_in", "left_out",
+                       "units", "table_bytes")),
         ("schedules", ctypes.c_double),
         ("nr_breakable", ctypes.c_uint32),
         ("nr_reachable", ctypes.c_uint32),
@@ -97,9 +100,11 @@ class Survey:
 
     complete: every schedule of up to `preemptions` was covered; otherwise `why` not.
     states: told apart.  met: come to, again or not.  steps: executed.  runs: followed to an end.
-    schedules: that all this stands for, each run plainly; 0 while not complete, a lower bound
-    after `skipped` first preemptions were left to an earlier session.  acted: the model's patch
-    may have made a difference; if not, the stock port would have done just the same.
+    let_in: preemptions that were tried.  left_out: those that were not, by the reduction.
+    schedules: that all this stands for, each run plainly; 0 while not complete.  It is a lower
+    bound where something was left out, or `skipped` first preemptions were left to an earlier
+    session.  acted: the model's patch may have made a difference; if not, the stock port would
+    have done just the same.
     """
 
     preemptions: int
@@ -110,6 +115,8 @@ class Survey:
     steps: int = 0
     runs: int = 0
     budget_ends: int = 0
+    let_in: int = 0
+    left_out: int = 0
     units: int = 0
     table_bytes: int = 0
     schedules: float = 0.0
@@ -128,7 +135,7 @@ class Survey:
             known = self.outcomes.get(key)
             if known is None or len(outcome.schedule) < len(known.schedule):
                 self.outcomes[key] = outcome
-        for name in ("states", "met", "steps", "runs", "budget_ends"):
+        for name in ("states", "met", "steps", "runs", "budget_ends", "let_in", "left_out"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.skipped = max(self.skipped, other.units)
 
@@ -136,14 +143,21 @@ class Survey:
 GoOn = Callable[[Survey], bool]
 
 
+def port_to_explore(model: str) -> Port:
+    """The port of a model, in a build that can be explored.  Raises as load_port() does."""
+    return load_port(model, Options(explored=True))
+
+
 class Exhaustive:
-    """Explores programs on one port; a port does one thing at a time."""
+    """Explores programs on one port of port_to_explore(); a port does one thing at a time."""
 
     def __init__(self, port: Port) -> None:
         self.port = port
         lib = port.library
         lib.gmemdiff_exhaust_begin.restype = ctypes.c_char_p
-        lib.gmemdiff_exhaust_begin.argtypes = [ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint64]
+        lib.gmemdiff_exhaust_begin.argtypes = [
+            ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_bool,
+        ]  # fmt: skip
         lib.gmemdiff_exhaust.restype = ctypes.POINTER(_Exhausted)
         lib.gmemdiff_exhaust.argtypes = [ctypes.c_uint64]
         self._labels = list(port.labels)
@@ -156,15 +170,17 @@ class Exhaustive:
         bytes_max: int = BYTES_MAX,
         units: int = 0,
         steps_at_once: int = STEPS_AT_ONCE,
+        reduced: bool = True,
     ) -> Survey:
         """Explore a program's schedules; its own is not looked at.
 
         go_on: asked now and then with the totals so far.  units: of an earlier Survey, to leave
-        out what it had done.  Raises BeyondPortError, HarnessError.
+        out what it had done.  reduced: leave out preemptions that show nothing.  Raises
+        BeyondPortError, HarnessError.
         """
         self.port.load(program)
         lib = self.port.library
-        wrong: bytes | None = lib.gmemdiff_exhaust_begin(preemptions, bytes_max, units)
+        wrong: bytes | None = lib.gmemdiff_exhaust_begin(preemptions, bytes_max, units, reduced)
         if wrong is not None:
             raise BeyondPortError(wrong.decode())
         while True:
@@ -182,7 +198,8 @@ class Exhaustive:
         survey = Survey(
             result.preemptions, result.progress == _COMPLETE, _WHY[result.progress],
             result.states, result.met, result.steps, result.runs, result.budget_ends,
-            result.units, result.table_bytes, result.schedules, skipped, bool(result.acted),
+            result.let_in, result.left_out, result.units, result.table_bytes, result.schedules,
+            skipped, bool(result.acted),
         )  # fmt: skip
         if survey.complete and survey.budget_ends:
             survey.complete, survey.why = False, "some runs used up their steps"

@@ -18,20 +18,18 @@ bool arena_keep(void);
 void arena_restore(void);
 
 /*
- * The memory of a run as one stretch of bytes, for who saves and compares states.  Objects begin
- * at a multiple of ARENA_GRAIN; `starts` has a bit for each multiple, set where one begins, while
- * objects are marked.
+ * Memory in lanes, for who explores: each task takes it from a stretch of its own, so that where an
+ * object lies does not depend on what other tasks took meanwhile.  All of it is one piece.
  */
-#define ARENA_GRAIN 16
-struct arena_view {
-	char *base;
-	size_t used;
-	const uint64_t *starts;
+#define LANE_SIZE (64u << 10)
+struct arena_lanes {
+	char *base; /* lane i begins at i * LANE_SIZE; of a task, the one of its index + 1 */
+	uint32_t nr;
+	uint32_t *used; /* bytes of each lane */
+	bool full; /* a task wanted more than there is */
 };
-void arena_mark_objects(bool on);
-/* False when the memory of the run is no single stretch: it takes too much. */
-bool arena_view(struct arena_view *view);
-/* Hand out again what lies beyond. */
-void arena_rewind(size_t used);
+/* From here on, all memory comes from so many lanes, empty and zero.  NULL: no memory. */
+struct arena_lanes *arena_lanes_begin(uint32_t nr);
+void arena_lanes_end(void);
 
 #endif

@@ -6,6 +6,8 @@
 #include "arena.h"
 #include "shim.h"
 
+#define ARENA_GRAIN 16
+
 /* Blocks are kept for the next run; a run takes the next one when the last is full. */
 #define BLOCK_SIZE (256u << 10)
 #define BLOCKS_MAX 1024
@@ -15,8 +17,6 @@ static struct {
 	char *blocks[BLOCKS_MAX];
 	u32 block; /* in use; those before it are full, or nearly */
 	size_t used; /* of that block */
-	bool marking;
-	u64 starts[BLOCK_SIZE / ARENA_GRAIN / 64]; /* one bit per grain of the first block */
 } arena;
 
 /* Give back all but the first bytes of the first block. */
@@ -37,30 +37,44 @@ void arena_reset(void)
 	arena_shrink(0);
 }
 
-void arena_mark_objects(bool on)
+/* The memory of an exploration: see arena.h. */
+static struct {
+	bool on;
+	struct arena_lanes all;
+	uint32_t used[TASKS_MAX];
+} lanes;
+
+struct arena_lanes *arena_lanes_begin(uint32_t nr)
 {
-	arena.marking = on;
+	if (!lanes.all.base)
+		lanes.all.base = calloc(TASKS_MAX, LANE_SIZE);
+	if (!lanes.all.base)
+		return NULL;
+	if (lanes.all.nr) /* the last exploration's */
+		memset(lanes.all.base, 0, lanes.all.nr * LANE_SIZE);
+	memset(lanes.used, 0, sizeof(lanes.used));
+	lanes.all.nr = nr;
+	lanes.all.used = lanes.used;
+	lanes.all.full = false;
+	lanes.on = true;
+	return &lanes.all;
 }
 
-bool arena_view(struct arena_view *view)
+void arena_lanes_end(void)
 {
-	*view = (struct arena_view){ arena.blocks[0], arena.used, arena.starts };
-	return !arena.block;
+	lanes.on = false;
 }
 
-void arena_rewind(size_t used)
+static void *lane_alloc(u32 lane, size_t size)
 {
-	arena_shrink(used);
-}
+	char *memory = lanes.all.base + lane * LANE_SIZE + lanes.used[lane];
 
-/* An object begins at this offset of the first block, and none does inside of it. */
-static void mark_object(size_t at, size_t size)
-{
-	size_t first = at / ARENA_GRAIN, last = (at + size) / ARENA_GRAIN;
-
-	for (size_t grain = first; grain < last; grain++)
-		arena.starts[grain / 64] &= ~(1ull << grain % 64);
-	arena.starts[first / 64] |= 1ull << first % 64;
+	if (lanes.used[lane] + size > LANE_SIZE) {
+		lanes.all.full = true;
+		harness_error("a task takes more than %u KiB", LANE_SIZE >> 10);
+	}
+	lanes.used[lane] += size;
+	return memory;
 }
 
 /* A kept arena: only the first block, and not much of it; setups are small. */
@@ -93,6 +107,8 @@ void *arena_alloc(size_t size)
 	char *memory;
 
 	size = (size + ARENA_GRAIN - 1) & ~(size_t)(ARENA_GRAIN - 1);
+	if (lanes.on)
+		return lane_alloc(current ? current->index + 1 : 0, size);
 	if (size > BLOCK_SIZE)
 		harness_error("an object of %zu bytes", size);
 	if (arena.used + size > BLOCK_SIZE) {
@@ -108,8 +124,6 @@ void *arena_alloc(size_t size)
 			harness_error("no memory");
 	}
 	memory = arena.blocks[arena.block] + arena.used;
-	if (arena.marking && !arena.block && size)
-		mark_object(arena.used, size);
 	arena.used += size;
 	return memory;
 }

@@ -13,10 +13,10 @@ import pytest
 from fuzz.execution import End
 from fuzz.outcome import final_state
 from fuzz.overlay import load_model
-from fuzz.port.exhaustive import PREEMPTIONS_MAX, Exhaustive
+from fuzz.port.exhaustive import PREEMPTIONS_MAX
 from fuzz.search import execute
 from fuzz.text import parse
-from tests.ports import port_of
+from tests.ports import explorer_of
 
 MODEL: Final = Path(__file__).parents[1] / "spin" / "gpc_refresh.pml"
 SECONDS_MAX: Final = 120
@@ -46,7 +46,7 @@ Outcome = tuple[int, ...]
 
 def explored(model: str, preemptions: int) -> set[Outcome]:
     """All outcomes within the bound."""
-    survey = Exhaustive(port_of(model)).explore(PROGRAM, preemptions)
+    survey = explorer_of(model).explore(PROGRAM, preemptions)
     assert survey.complete
     found = set()
     for outcome in survey.outcomes.values():

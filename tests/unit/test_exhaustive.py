@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import random
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,13 +15,14 @@ from fuzz.codec import random_program
 from fuzz.execution import Run
 from fuzz.outcome import final_state
 from fuzz.overlay import load_model
-from fuzz.port.exhaustive import Exhaustive, Survey
+from fuzz.port.build import ported_others
+from fuzz.port.exhaustive import Survey
 from fuzz.schedules import every_schedule
 from fuzz.search import boundaries, execute
 from fuzz.text import parse
 from fuzz.vocabulary import Program
 from reference.features import PROFILES
-from tests.ports import port_of
+from tests.ports import explorer_of
 
 RUNS_MAX: Final = 1500  # of a plain enumeration in a test
 
@@ -64,17 +67,49 @@ def replayed(program: Program, model: str, survey: Survey) -> dict[Any, int]:
 
 
 def agree(program: Program, model: str, preemptions: int) -> None:
-    """Exploring and enumerating reach the same, with the same fewest preemptions."""
-    survey = Exhaustive(port_of(model)).explore(program, preemptions)
-    assert survey.complete
+    """Exploring, reduced or not, and enumerating reach the same with the same fewest preemptions.
+
+    Without the reduction, the schedules are those that were enumerated.
+    """
     plain, schedules = plainly(program, model, preemptions)
-    assert replayed(program, model, survey) == plain
-    assert survey.schedules == schedules
-    rules = {rule: k for outcome, k in plain.items() for rule in outcome[1]}
+    rules: dict[Any, int] = {}
     for outcome, k in plain.items():
         for rule in outcome[1]:
-            rules[rule] = min(rules[rule], k)
-    assert {rule: len(schedule) for rule, schedule in survey.rules.items()} == rules
+            rules[rule] = min(rules.get(rule, k), k)
+    for reduced in (True, False):
+        survey = explorer_of(model).explore(program, preemptions, reduced=reduced)
+        assert survey.complete
+        assert replayed(program, model, survey) == plain
+        assert fewest_of(survey)[1] == rules
+    assert survey.schedules == schedules
+    assert not survey.left_out
+
+
+def fewest_of(survey: Survey) -> tuple[dict[Any, int], dict[Any, int]]:
+    """How many preemptions each outcome, and each broken rule, takes."""
+    return (
+        {key: len(outcome.schedule) for key, outcome in survey.outcomes.items()},
+        {rule: len(schedule) for rule, schedule in survey.rules.items()},
+    )
+
+
+def reduction_loses_nothing(program: Program, model: str, preemptions: int) -> int:
+    """With and without the reduction, the same is reached; returns how much was left out."""
+    engine = explorer_of(model)
+    library = engine.port.library
+    library.gmemdiff_exhaust_check(ctypes.c_bool(True))
+    try:
+        reduced = engine.explore(program, preemptions)
+        library.gmemdiff_exhaust_check(ctypes.c_bool(False))
+        whole = engine.explore(program, preemptions, reduced=False)
+    finally:
+        library.gmemdiff_exhaust_check(ctypes.c_bool(False))
+    assert reduced.complete
+    assert whole.complete
+    assert fewest_of(reduced) == fewest_of(whole)
+    assert reduced.acted == whole.acted
+    assert reduced.schedules <= whole.schedules
+    return reduced.left_out
 
 
 @st.composite
@@ -106,7 +141,7 @@ vcpu0:
 
 
 def test_an_empty_page_cache_is_told_from_one_that_holds_page_one_with_nothing_in_it() -> None:
-    survey = Exhaustive(port_of("seed")).explore(PAGE_ONE, 2)
+    survey = explorer_of("seed").explore(PAGE_ONE, 2)
     caches = {
         repr(final_state(execute(load_model("seed"), replace(PAGE_ONE, schedule=o.schedule)).kvm))
         for o in survey.outcomes.values()
@@ -127,6 +162,25 @@ SETTINGS: Final = settings(
 def test_one_preemption_is_explored_as_it_is_enumerated(program: Program) -> None:
     for model in ("stock", "seed"):
         agree(program, model, 1)
+
+
+def test_nothing_is_lost_by_the_reduction_on_programs_too_large_to_enumerate() -> None:
+    rng = random.Random(4)
+    left_out = 0
+    for _ in range(8):
+        program = replace(random_program(rng, rng.choice(PROFILES), 2, 5), schedule=())
+        for model in ("stock", "seed"):
+            left_out += reduction_loses_nothing(program, model, 2)
+    assert left_out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ported_others()[::12])
+def test_nothing_is_lost_by_the_reduction_on_other_models(model: str) -> None:
+    rng = random.Random(model)
+    for _ in range(6):
+        program = replace(random_program(rng, rng.choice(PROFILES), 2, 6), schedule=())
+        reduction_loses_nothing(program, model, 2)
 
 
 @pytest.mark.slow

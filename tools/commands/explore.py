@@ -48,6 +48,8 @@ _MIB: Final = 1 << 20
               help="Stop after so many seconds.")  # fmt: skip
 @click.option("--memory", "mebibytes", type=click.IntRange(min=1), default=1024,
               show_default=True, help="MiB for the states of a side, in each process.")  # fmt: skip
+@click.option("--no-reduction", is_flag=True,
+              help="Also run schedules that are known to show nothing new.")  # fmt: skip
 @click.option("--checkpoint", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Keep what is done there, and go on from it.")  # fmt: skip
 @click.option("-o", "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
@@ -56,7 +58,7 @@ _MIB: Final = 1 << 20
 @json_option
 def explore(
     path: str | None, words: tuple[str, ...], all_programs: bool, preemptions: int | None,
-    wanted: Profile | None, jobs: int, seconds: float | None, mebibytes: int,
+    wanted: Profile | None, jobs: int, seconds: float | None, mebibytes: int, no_reduction: bool,
     checkpoint: Path | None, out: Path | None, reference: str | None, patched: str | None,
     as_json: bool,
 ) -> int:  # fmt: skip
@@ -74,7 +76,7 @@ def explore(
     except NoCompilerError as error:
         click.echo(f"skipped: {error}", err=True)
         return exits.SKIPPED
-    asked = _Asked(seconds, mebibytes * _MIB, checkpoint, out, as_json)
+    asked = _Asked(seconds, mebibytes * _MIB, checkpoint, out, as_json, not no_reduction)
     if all_programs:
         ops, slots = class_of([word for word in (path, *words) if word is not None])
         chosen = wanted or Profile("v7.2", "x86-tdp")
@@ -98,6 +100,7 @@ class _Asked:
     checkpoint: Path | None
     out: Path | None
     as_json: bool
+    reduced: bool
 
 
 def class_of(words: list[str]) -> tuple[int, int]:
@@ -135,7 +138,9 @@ def _one(
             click.echo(f"{path}: {side}, bound {survey.preemptions}: {_counts(survey)}", err=True)
         return asked.seconds is None or now - began < asked.seconds
 
-    surveys = explore_program(program, engines, bound, told, asked.checkpoint, asked.bytes_max)
+    surveys = explore_program(
+        program, engines, bound, told, asked.checkpoint, asked.bytes_max, asked.reduced
+    )
     took = time.process_time() - processor
     ours, theirs = (surveys[name] for name in NAMES)
     items = compare(program, engines.sides, ours, theirs)
@@ -168,7 +173,7 @@ def _all(
         Models().get(name)  # a wrong option is told once, before anything runs
     kinds, refused = usable_kinds(programs.profile)
     programs = replace(programs, kinds=kinds)
-    task = Task(programs, *names, bound, asked.bytes_max)
+    task = Task(programs, *names, bound, asked.bytes_max, asked.reduced)
     count = programs.count()
     click.echo(f"class:     {programs}: {count:,} programs, up to {bound} preemptions", err=True)
     for kind, why in refused.items():
@@ -193,7 +198,8 @@ def _all(
     click.echo(f"programs:  {totals.programs:,} of {count:,}, {totals.incomplete:,} of them not "
                f"to the end; {totals.same:,} in which the patch never acts")  # fmt: skip
     click.echo(f"explored:  {totals.states:,} states, met {totals.met:,} times; {totals.steps:,} "
-               f"steps; they stand for {totals.schedules:,.0f} schedules")  # fmt: skip
+               f"steps; {_reduction(totals)}; for {_at_least(totals)}{totals.schedules:,.0f} "
+               "schedules")  # fmt: skip
     rate, share = totals.met / max(totals.seconds, 1e-9), totals.programs / max(count, 1)
     click.echo(f"speed:     {totals.seconds:.1f} s of processor time in "
                f"{time.monotonic() - began:.1f} s; {rate:,.0f} states a second")  # fmt: skip
@@ -207,13 +213,23 @@ def _all(
 
 
 def _counts(survey: Survey) -> str:
-    least = "at least " if survey.skipped else ""
     stands = ""
     if survey.complete:
         share = survey.schedules / max(survey.runs, 1)
-        stands = (f"; for {least}{survey.schedules:,.0f} schedules, {share:,.1f} for each run "
-                  "followed to its end")  # fmt: skip
+        least = "at least " if survey.skipped else _at_least(survey)
+        stands = (f"; {_reduction(survey)}; for {least}{survey.schedules:,.0f} schedules, "
+                  f"{share:,.1f} for each run followed to its end")  # fmt: skip
     return f"{survey.states:,} states, met {survey.met:,} times, {survey.steps:,} steps{stands}"
+
+
+def _reduction(counted: Survey | Totals) -> str:
+    preemptions = counted.let_in + counted.left_out
+    return f"{counted.left_out:,} of {preemptions:,} preemptions left out"
+
+
+def _at_least(counted: Survey | Totals) -> str:
+    """What the schedules are that were left out with their preemptions, nobody counts."""
+    return "at least " if counted.left_out else ""
 
 
 def _tell(items: list[Item], written: list[Path], complete: bool, within: str) -> None:

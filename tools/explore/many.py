@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from fuzz.overlay import load_model
-from fuzz.port.exhaustive import Exhaustive
+from fuzz.port.exhaustive import Exhaustive, Survey, port_to_explore
 from fuzz.port.library import load_port
 from fuzz.port.pair import other_port
 from fuzz.port.runner import on_port
@@ -24,16 +24,6 @@ from tools.explore.verdict import Item, Sides, compare
 
 CHUNK: Final = 50  # programs that one process takes at a time
 _SECONDS: Final = 5.0  # between two checkpoints
-_TOTALS: Final = (
-    "programs",
-    "states",
-    "met",
-    "steps",
-    "schedules",
-    "incomplete",
-    "same",
-    "seconds",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +35,19 @@ class Task:
     patched: str
     preemptions: int
     bytes_max: int
+    reduced: bool = True
 
     def __str__(self) -> str:
-        return f"{self.programs} {self.reference} {self.patched} {self.preemptions}"
+        how = "" if self.reduced else " unreduced"
+        return f"{self.programs} {self.reference} {self.patched} {self.preemptions}{how}"
 
 
 @dataclass(slots=True)
 class Totals:
     """What came of some programs.
 
-    same: programs that the patch cannot make a difference to, explored once for both sides.
+    let_in, left_out: preemptions, as of a Survey.  same: programs that the patch cannot make a
+    difference to, explored once for both sides.
     seconds: of processor time.  items: the smallest program of each thing found.
     """
 
@@ -62,6 +55,8 @@ class Totals:
     states: int = 0
     met: int = 0
     steps: int = 0
+    let_in: int = 0
+    left_out: int = 0
     schedules: float = 0.0
     incomplete: int = 0
     same: int = 0
@@ -70,7 +65,7 @@ class Totals:
 
     def add(self, other: Totals) -> None:
         """Count others in."""
-        for name in _TOTALS:
+        for name in _numbers():
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for key, item in other.items.items():
             if key not in self.items or item.size < self.items[key].size:
@@ -79,14 +74,19 @@ class Totals:
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         items = [[*key, format_program(item.program)] for key, item in self.items.items()]
-        return {**{name: getattr(self, name) for name in _TOTALS}, "items": items}
+        return {**{name: getattr(self, name) for name in _numbers()}, "items": items}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Totals:
         """The same back."""
         items = {(side, rule, site): Item(side, rule, site, parse(text))
                  for side, rule, site, text in data["items"]}  # fmt: skip
-        return cls(**{name: data[name] for name in _TOTALS}, items=items)
+        return cls(**{name: data[name] for name in _numbers()}, items=items)
+
+
+def _numbers() -> tuple[str, ...]:
+    """The fields of Totals that are counted up."""
+    return tuple(f.name for f in fields(Totals) if f.name != "items")
 
 
 def engines_for(reference: str, patched: str) -> Engines:
@@ -94,16 +94,16 @@ def engines_for(reference: str, patched: str) -> Engines:
     theirs = load_port(patched)
     ours = other_port(load_port(reference), theirs)
     sides = Sides(on_port(load_model(reference), ours), on_port(load_model(patched), theirs))
-    return Engines(Exhaustive(ours), Exhaustive(theirs), sides)
+    new = port_to_explore(patched)
+    old = other_port(port_to_explore(reference), new)
+    return Engines(Exhaustive(old), Exhaustive(new), sides)
 
 
 def explore_one(program: Program, engines: Engines, task: Task) -> Totals:
     """Explore one program on both sides; on one, where the patch never acts."""
     began = time.process_time()
-    theirs = engines.patched.explore(program, task.preemptions, bytes_max=task.bytes_max)
-    ours = theirs
-    if theirs.acted:
-        ours = engines.reference.explore(program, task.preemptions, bytes_max=task.bytes_max)
+    theirs = _survey(engines.patched, program, task)
+    ours = _survey(engines.reference, program, task) if theirs.acted else theirs
     items = compare(program, engines.sides, ours, theirs)
     both = (ours, theirs) if theirs.acted else (theirs,)
     totals = Totals(1, incomplete=int(not (ours.complete and theirs.complete)),
@@ -112,6 +112,8 @@ def explore_one(program: Program, engines: Engines, task: Task) -> Totals:
         totals.states += survey.states
         totals.met += survey.met
         totals.steps += survey.steps
+        totals.let_in += survey.let_in
+        totals.left_out += survey.left_out
         totals.schedules += survey.schedules
     for item in items:
         key = item.side, item.rule, item.site
@@ -119,6 +121,10 @@ def explore_one(program: Program, engines: Engines, task: Task) -> Totals:
             totals.items[key] = item
     totals.seconds = time.process_time() - began
     return totals
+
+
+def _survey(engine: Exhaustive, program: Program, task: Task) -> Survey:
+    return engine.explore(program, task.preemptions, bytes_max=task.bytes_max, reduced=task.reduced)
 
 
 class _Worker:

@@ -30,10 +30,11 @@ class Engines:
         return self.reference if name == "reference" else self.patched
 
 
-def identity(program: Program, sides: Sides, preemptions: int) -> str:
-    """What a checkpoint is of: the program, the models, the bound."""
+def identity(program: Program, sides: Sides, preemptions: int, reduced: bool) -> str:
+    """What a checkpoint is of: the program, the models, the bound, the search."""
     names = f"{sides.reference.name} {sides.patched.name}"
-    return f"{names} {preemptions}\n{format_program(program)}"
+    how = "" if reduced else " unreduced"
+    return f"{names} {preemptions}{how}\n{format_program(program)}"
 
 
 def explore(
@@ -43,13 +44,14 @@ def explore(
     told: Told,
     checkpoint: Path | None = None,
     bytes_max: int = BYTES_MAX,
+    reduced: bool = True,
 ) -> dict[str, Survey]:
     """Survey both sides.  A side that is cut short is not complete, and says why.
 
     Each bound from 0 on is explored by itself: a few per cent more work, and the results of the
     last complete bound stand when the next does not get through.
     """
-    what = identity(program, engines.sides, preemptions)
+    what = identity(program, engines.sides, preemptions, reduced)
     saved: dict[str, Any] = states.load(checkpoint, what) if checkpoint is not None else {}
     done = {name: states.survey_from_json(data) for name, data in saved.get("sides", {}).items()}
     for bound in range(preemptions + 1):
@@ -60,7 +62,7 @@ def explore(
             resumed = before if before is not None and before.preemptions == bound else None
             survey = engines.of(name).explore(
                 program, bound, lambda s, side=name: told(side, s),  # type: ignore[misc]
-                bytes_max, resumed.units if resumed is not None else 0,
+                bytes_max, resumed.units if resumed is not None else 0, reduced=reduced,
             )  # fmt: skip
             if resumed is not None:
                 survey.add(resumed)
