@@ -49,6 +49,14 @@ def test_the_project_file_says_what_the_services_ask() -> None:
     assert project["homepage"].startswith("https://")
 
 
+def test_the_image_clones_the_repository_that_the_project_names() -> None:
+    project = yaml.safe_load((OSS_FUZZ / "project.yaml").read_text(encoding="utf-8"))
+    text = (OSS_FUZZ / "Dockerfile").read_text(encoding="utf-8")
+    assert re.findall(r"git clone .*?(\S+) \$SRC/gmemdiff$", text, re.MULTILINE) == [
+        project["main_repo"]
+    ]
+
+
 def test_both_services_share_one_copy_of_the_build() -> None:
     for name in ("project.yaml", "build.sh"):
         assert (LITE / name).resolve() == OSS_FUZZ / name
