@@ -22,8 +22,8 @@ from fuzz.overlay import load_model
 from reference.features import Profile
 from tests.unit import samples
 from tools.campaign.layout import Layout, write_whole
+from tools.campaign.records.history import read_history
 from tools.campaign.settings import Settings, save_settings
-from tools.campaign.triage.history import read_history
 from tools.campaign.triage.shelf import enqueue
 
 ROOT: Final = Path(__file__).parents[2]

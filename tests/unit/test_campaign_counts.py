@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.campaign.layout import Layout
+from tools.campaign.records.history import change_history, read_history
 from tools.campaign.records.listing import Listing, keep_counts
 from tools.campaign.records.stats import stats_line
-from tools.campaign.records.totals import campaign_totals, fold, load_totals
+from tools.campaign.records.totals import SeenAs, campaign_totals, fold, load_totals
 from tools.campaign.settings import Settings
 from tools.campaign.supervise.rate import Rate
 from tools.campaign.supervise.watch import Backoff, Watch
-from tools.campaign.views.snapshot import Snapshot, WorkerView
+from tools.campaign.views.snapshot import FindingView, Snapshot, WorkerView
 
 KIND = ["stale-spte", "leaf", "patched-only"]
 
@@ -42,7 +43,12 @@ def finding(layout: Layout, name: str, count: int) -> Path:
     folder.mkdir()
     data = {"rule": "r", "site": "s", "side": "both", "verdict": "INVARIANT", "counts": {"seen": 1}}
     (folder / "finding.json").write_text(json.dumps(data))
-    history = {"count": count, "seen_as": [KIND], "first_seen": "2026-01-02T03:04:05+00:00"}
+    history = {
+        "format": 1,
+        "count": count,
+        "seen_as": [KIND],
+        "first_seen": "2026-01-02T03:04:05+00:00",
+    }
     (folder / "history.json").write_text(json.dumps(history))
     return folder
 
@@ -165,3 +171,24 @@ def test_a_line_of_statistics_has_the_names_of_afl() -> None:
     assert (line["pending_total"], line["peak_rss_mb"], line["cpus_used"]) == (6, 80.2, 1)
     assert line["gmemdiff_workers"][0]["restarts"] == 2
     json.dumps(line)
+
+
+def test_counting_neither_makes_a_history_nor_undoes_what_somebody_else_has_written(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding(layout, "aaaaaaaa", 2)
+    bare = finding(layout, "bbbbbbbb", 2)
+    (bare / "history.json").unlink()
+    folder = layout.findings / "aaaaaaaa"
+    read = Listing.read
+
+    def read_and_wait(listing: Listing, seen: dict[SeenAs, int]) -> tuple[FindingView, ...]:
+        views = read(listing, seen)
+        change_history(folder, lambda data: data["shows_on"].append("v7.2 x86-tdp"))
+        return views
+
+    monkeypatch.setattr(Listing, "read", read_and_wait)
+    keep_counts(layout, {("stale-spte", "leaf", "patched-only"): 40})
+    history = read_history(folder)
+    assert (history["count"], history["shows_on"]) == (40, ["v7.2 x86-tdp"])
+    assert not (bare / "history.json").exists()

@@ -165,7 +165,7 @@ def test_what_cannot_be_expressed_is_told_without_a_kernel(
     assert main(["confirm", str(path)]) == 4
     told = capsys.readouterr().out
     assert "not expressible: fail_next" in told
-    assert "1 findings: 1 not expressible" in told
+    assert "1 finding: 1 not expressible" in told
 
 
 def test_nothing_to_confirm_is_said() -> None:

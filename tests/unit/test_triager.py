@@ -19,9 +19,9 @@ from fuzz.triage import Memory, Triage
 from fuzz.vocabulary import Program
 from tests.unit import samples
 from tools.campaign.layout import Layout, queue_name, write_whole
+from tools.campaign.records.history import Moment, change_history, moment, read_history
 from tools.campaign.settings import Settings
 from tools.campaign.triage import shelf, triager
-from tools.campaign.triage.history import Moment, change_history, moment, read_history
 from tools.campaign.triage.rejudge import rejudge
 from tools.campaign.triage.triager import Triager
 from tools.campaign.triage.watchdog import HungError

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
-from tools.campaign.records.listing import read_history, seen_as
+from tools.campaign.records.history import MEMBERS, read_history, seen_as
 from tools.campaign.records.totals import SeenAs
-
-MEMBERS: Final = "members"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +31,14 @@ def history_of(folder: Path, seen: Mapping[SeenAs, int]) -> History:
         members = []
     counted = sum(seen.get(kind, 0) for kind in dict.fromkeys(seen_as(data)))
     return History(
-        first_seen=str(data.get("first_seen", "")),
-        found_after=float(_number(data.get("found_after"))),
-        executions=int(_number(data.get("executions"))),
-        count=max(int(_number(data.get("count"))), counted),
-        shows_on=_texts(data.get("shows_on")),
+        first_seen=data["first_seen"],
+        found_after=float(_number(data["found_after"])),
+        executions=int(_number(data["executions"])),
+        count=max(int(_number(data["count"])), counted),
+        shows_on=tuple(map(str, data["shows_on"])),
         members=tuple(members),
     )
 
 
-def _number(value: Any) -> int | float:
-    usable = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if usable and 0 <= value < 1e18 else 0
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(str(each) for each in value) if isinstance(value, list) else ()
+def _number(value: float) -> float:
+    return value if 0 <= value < 1e18 else 0  # somebody may have written anything there

@@ -8,17 +8,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fuzz.folder import DATA, PROGRAM
 from fuzz.judge import BOTH, PATCHED_ONLY, REFERENCE_ONLY, UNSETTLED
-from tools.campaign.layout import Layout, write_whole
+from tools.campaign.layout import Layout
+from tools.campaign.records.history import (
+    HISTORY,
+    change_history,
+    has_history,
+    read_history,
+    seen_as,
+)
 from tools.campaign.records.totals import SeenAs
 from tools.campaign.views.snapshot import FindingView
 from tools.lab import confirmation
 
-HISTORY: Final = "history.json"
 ORDER: Final = (PATCHED_ONLY, UNSETTLED, BOTH, REFERENCE_ONLY)
 
 Accepted = Callable[[str], str]  # fingerprint -> the reason why it is accepted, or nothing
@@ -70,15 +77,6 @@ def _stamp(path: Path) -> int:
         return 0
 
 
-def read_history(folder: Path) -> dict[str, Any]:
-    """history.json of a finding; empty when there is none that can be read."""
-    try:
-        data = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
 def read_finding(folder: Path) -> tuple[FindingView, frozenset[SeenAs]]:
     """One finding, and the kinds of the quick look that it was seen as."""
     try:
@@ -91,44 +89,24 @@ def read_finding(folder: Path) -> tuple[FindingView, frozenset[SeenAs]]:
         return view, frozenset()
     told = confirmation.load(folder, str(data.get("program")))
     history = read_history(folder)
-    members = history.get("members")
-    counts = [seen, history.get("count"), len(members) if isinstance(members, list) else 0]
-    after = history.get("found_after")
     view = FindingView(
         fingerprint=folder.name,
         headline=headline,
         rule=rule,
         site=site,
         side=side,
-        count=max(count for count in counts if isinstance(count, int)),
-        first_seen=str(history.get("first_seen") or ""),
-        found_after=float(after) if isinstance(after, int | float) else 0.0,
+        count=max(seen, history["count"], len(history["members"])),
+        first_seen=history["first_seen"],
+        found_after=float(history["found_after"]),
         path=str(folder / PROGRAM),
         kernels=told.summary if told is not None else "",
     )
     return view, frozenset(seen_as(history))
 
 
-def seen_as(history: Mapping[str, Any]) -> list[SeenAs]:
-    """The kinds of the quick look in a history."""
-    rows = history.get("seen_as")
-    rows = rows if isinstance(rows, list) else []
-    return [
-        (str(row[0]), str(row[1]), str(row[2]))
-        for row in rows
-        if isinstance(row, list) and len(row) == 3
-    ]
-
-
 def keep_counts(layout: Layout, seen: Mapping[SeenAs, int]) -> None:
-    """Write how often each finding was seen into its history.json.  Raises OSError.
-
-    Only while no triage runs: it writes these files, too.
-    """
+    """Write how often each finding was seen into its history.json.  Raises OSError."""
     for view in Listing(layout).read(seen):
         folder = layout.findings / view.fingerprint
-        history = read_history(folder)
-        if history and not view.broken and history.get("count") != view.count:
-            history["count"] = view.count
-            text = json.dumps(history, indent=2, sort_keys=True) + "\n"
-            write_whole(folder / HISTORY, text)
+        if not view.broken and has_history(folder):
+            change_history(folder, partial(dict.update, count=view.count))

@@ -6,11 +6,11 @@ triage makes the finding anew, and the folder goes to quarantine.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from fuzz.finding import Finding
 from fuzz.folder import PROGRAM, REPORT, FindingError, load
@@ -18,9 +18,7 @@ from fuzz.report import report
 from fuzz.text import ProgramError, format_program, parse
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout, queue_name, write_whole
 from tools.campaign.quarantine import into_quarantine
-from tools.campaign.records.listing import HISTORY, read_history
-
-HISTORY_FORMAT: Final = 1
+from tools.campaign.records.history import HISTORY, MEMBERS, change_history, has_history
 
 
 def repair_findings(layout: Layout) -> Iterator[str]:
@@ -45,7 +43,7 @@ def repair_findings(layout: Layout) -> Iterator[str]:
 def _again(layout: Layout, folder: Path, why: str) -> str:
     """Put the programs of a folder back into the queue, and the folder away."""
     kind, count = _kind(folder.name), 0
-    for path in [folder / PROGRAM, *sorted(folder.glob(f"members/*{PROGRAM_SUFFIX}"))]:
+    for path in [folder / PROGRAM, *sorted(folder.glob(f"{MEMBERS}/*{PROGRAM_SUFFIX}"))]:
         try:
             data = path.read_bytes()
             parse(data.decode("utf-8"), path.name)
@@ -84,24 +82,18 @@ def _complete(layout: Layout, folder: Path, finding: Finding) -> Iterator[str]:
     if not (folder / REPORT).is_file():
         write_whole(folder / REPORT, report(finding, str(program)))
         yield f"{here}/{REPORT}: was missing; written again"
-    if not read_history(folder):
-        history = _history(folder, finding)
-        write_whole(folder / HISTORY, json.dumps(history, indent=2, sort_keys=True) + "\n")
+    if not has_history(folder):
+        change_history(folder, partial(_begin, folder, finding))
         yield f"{here}/{HISTORY}: was missing or damaged; begins anew"
 
 
-def _history(folder: Path, finding: Finding) -> dict[str, Any]:
+def _begin(folder: Path, finding: Finding, history: dict[str, Any]) -> None:
     """What can still be said about how a finding came about."""
-    members = sorted(path.stem for path in folder.glob(f"members/*{PROGRAM_SUFFIX}"))
+    members = sorted(path.stem for path in folder.glob(f"{MEMBERS}/*{PROGRAM_SUFFIX}"))
     seen = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
     kind = finding.kind
-    return {
-        "format": HISTORY_FORMAT,
-        "first_seen": seen.isoformat(timespec="seconds"),
-        "found_after": 0,
-        "executions": 0,
-        "count": max(1, finding.seen, len(members)),
-        "seen_as": [[kind.rule, kind.site, kind.side]],
-        "members": members,
-        "shows_on": [str(finding.program.profile)],
-    }
+    history["first_seen"] = seen.isoformat(timespec="seconds")
+    history["count"] = max(1, finding.seen, len(members))
+    history["seen_as"] = [[kind.rule, kind.site, kind.side]]
+    history["members"] = members
+    history["shows_on"] = [str(finding.program.profile)]

@@ -17,7 +17,7 @@ from fuzz.triage import Memory
 from fuzz.vocabulary import Program
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, queue_name, write_whole
 from tools.campaign.quarantine import into_quarantine
-from tools.campaign.triage.history import add_member, moment, shown_as
+from tools.campaign.records.history import add_member, moment, shown_as
 
 
 def kept_findings(layout: Layout) -> Iterator[tuple[Path, Finding]]:

@@ -1,7 +1,7 @@
 """history.json of a finding: when it turned up, how often, in what programs, on what profiles.
 
-Two processes write it: triage makes it and adds members, the supervisor counts.  Each change is
-read, changed and written under a lock of the finding's folder, so neither undoes the other's.
+Triage makes it and adds members, the supervisor counts, and repair begins it anew.  Each change is
+read, changed and written under a lock of the finding's folder, so nobody undoes another's.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +21,23 @@ from fuzz.finding import Finding, Kind
 from fuzz.text import format_program
 from fuzz.vocabulary import Program
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, write_whole
+from tools.campaign.records.events import last_line
+from tools.campaign.records.totals import SeenAs, campaign_totals
 
 FORMAT: Final = 1
-NAME: Final = "history.json"
+HISTORY: Final = "history.json"
 MEMBERS: Final = "members"
 MEMBERS_MAX: Final = 16
+EMPTY: Final[Mapping[str, Any]] = {
+    "format": FORMAT,
+    "first_seen": "",  # UTC, ISO 8601
+    "found_after": 0.0,  # seconds of fuzzing
+    "executions": 0,  # of the campaign, at that time
+    "count": 0,  # how often it was seen
+    "seen_as": [],  # kinds of the quick look: [rule, site, side] of each
+    "members": [],  # names of programs in members/
+    "shows_on": [],  # profiles
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,53 +49,59 @@ class Moment:
 
 
 def moment(layout: Layout) -> Moment:
-    """How far the campaign is now, as its statistics say; zero when there are none yet."""
-    try:
-        with layout.stats.open("rb") as file:
-            file.seek(max(0, layout.stats.stat().st_size - (1 << 16)))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    for line in reversed(lines):
-        try:
-            data = json.loads(line)
-            return Moment(float(data["run_time"]), int(data["execs_done"]))
-        except (ValueError, KeyError, TypeError):
-            continue  # the last line may be half written
-    done = 0
-    for path in layout.workers.glob("*/stats.json"):
-        try:
-            done += int(json.loads(path.read_text(encoding="utf-8"))["executions"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return Moment(0.0, done)
+    """How far the campaign is now, as its statistics say; what workers count when there are none
+    yet."""
+    line = last_line(layout.stats)
+    seconds, executions = line.get("run_time"), line.get("execs_done")
+    if isinstance(seconds, int | float) and isinstance(executions, int):
+        return Moment(float(seconds), executions)
+    return Moment(0.0, campaign_totals(layout).executions)
+
+
+def has_history(folder: Path) -> bool:
+    """Whether a finding has a history that can be read."""
+    return bool(_read(folder))
 
 
 def read_history(folder: Path) -> dict[str, Any]:
-    """The history of a finding; an empty one when there is none, or none that can be read."""
-    empty: dict[str, Any] = {
-        "format": FORMAT, "first_seen": "", "found_after": 0.0, "executions": 0, "count": 0,
-        "seen_as": [], "members": [], "shows_on": [],
-    }  # fmt: skip
+    """The history of a finding, every field of the kind that it should be; an empty one when there
+    is none that can be read."""
+    return {**EMPTY, **_read(folder)}
+
+
+def _read(folder: Path) -> dict[str, Any]:
     try:
-        data = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        data = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return empty
+        return {}
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        return empty
-    good = {k: v for k, v in data.items() if k in empty and isinstance(v, type(empty[k]) | int)}
-    return {**empty, **good}
+        return {}
+    return {name: value for name, value in data.items() if _fits(name, value)}
+
+
+def _fits(name: str, value: Any) -> bool:
+    wanted = type(EMPTY.get(name))
+    return isinstance(value, int | float if wanted is float else wanted)
+
+
+def seen_as(history: Mapping[str, Any]) -> list[SeenAs]:
+    """The kinds of the quick look in a history: rule, site, side."""
+    return [
+        (str(row[0]), str(row[1]), str(row[2]))
+        for row in history["seen_as"]
+        if isinstance(row, list) and len(row) == 3
+    ]
 
 
 def change_history(folder: Path, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Read a history, let `change` change it, and write it, all under the folder's lock."""
     with _locked(folder):
-        data = read_history(folder)
-        before = json.dumps(data, sort_keys=True)
+        data = deepcopy(read_history(folder))
+        before = deepcopy(data)
         change(data)
-        if json.dumps(data, sort_keys=True) != before:
+        if data != before:
             text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False)
-            write_whole(folder / NAME, text + "\n")
+            write_whole(folder / HISTORY, text + "\n")
     return data
 
 
@@ -128,8 +147,4 @@ def add_member(
 
 def shown_as(folder: Path, finding: Finding) -> list[Kind]:
     """Kinds of the quick look that were this finding, as its history says."""
-    kinds = [finding.kind]
-    for item in read_history(folder)["seen_as"]:
-        if isinstance(item, list) and len(item) == 3:
-            kinds.append(Kind(*map(str, item)))
-    return kinds
+    return [finding.kind, *(Kind(*kind) for kind in seen_as(read_history(folder)))]
