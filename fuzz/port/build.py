@@ -225,7 +225,7 @@ def _made(
             continue
         counted = covered and file in model and file not in NOT_COVERED
         how = _EXPLORED if options.explored and file in model else whole
-        own = (*_FLAGS, *how, *sanitizers, *((_COVERAGE,) if counted else ()))
+        own = (*_FLAGS, *sanitizers, *how, *((_COVERAGE,) if counted else ()))
         units.append(_Unit(file, text, own))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

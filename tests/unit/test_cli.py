@@ -188,7 +188,7 @@ def test_a_search_without_budget_is_exit_code_6(
     overlay = write(tmp_path, "wrong.py", samples.WRONG_STAT)
     path = write(tmp_path, "a.prog", samples.CHILD_EXIT)
     arguments = ("run", path, "--patched", overlay)
-    assert gmemdiff(*arguments, "--budget", 0) == exits.INCONCLUSIVE
+    assert gmemdiff(*arguments, "--budget", 0, "--settle", 0) == exits.INCONCLUSIVE
     assert "inconclusive" in capsys.readouterr().out
     assert gmemdiff(*arguments) == exits.FINDING
 

@@ -28,6 +28,7 @@ from tools.cases import (
     wanted_lines,
 )
 from tools.commands.options import budget_option, json_option, model_options
+from tools.explore.settle import SECONDS, Settler
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class RunOptions:
     """What the command line asks for."""
 
     budget: int
+    settler: Settler
     check: bool
     lenient: bool
     reference: str | None
@@ -59,23 +61,29 @@ class Answer:
 @json_option
 @click.option("--check", is_flag=True, help="Compare with each program's expect lines instead.")
 @budget_option
+@click.option("--settle", "seconds", type=click.FloatRange(min=0), default=SECONDS,
+              show_default=True, metavar="SECONDS",
+              help="For exploring in C what the search leaves open; 0: leave it open.")  # fmt: skip
 @click.option("--lenient", is_flag=True, help="Go on when neither side reaches a preemption.")
 def run(
     paths: tuple[str, ...],
     as_json: bool,
     budget: int,
     check: bool,
+    seconds: float,
     lenient: bool,
     reference: str | None,
     patched: str | None,
 ) -> int:
     """Run programs on both models and say what is wrong, if anything.
 
-    A folder stands for all *.prog files below it.  Exit code: 0 nothing found (with --check: all
-    as expected), 1 something found, 2 bad input, 3 internal error, 5 no program there, 6 only
-    inconclusive.
+    Where the search gives up, every schedule within its bound is explored, if there is a C
+    compiler.  A folder stands for all *.prog files below it.
+
+    Exit code: 0 nothing found (with --check: all as expected), 1 something found, 2 bad input,
+    3 internal error, 5 no program there, 6 only inconclusive.
     """
-    options = RunOptions(budget, check, lenient, reference, patched)
+    options = RunOptions(budget, Settler(seconds), check, lenient, reference, patched)
     models = Models()
     for name in (reference, patched):
         if name is not None:
@@ -109,6 +117,7 @@ def answer_for(path: str, models: Models, options: RunOptions, alone: bool) -> A
     try:
         case = load_case(path, models, options.reference, options.patched)
         judgement = judge(case.program, case.reference, case.patched, options.budget)
+        judgement = options.settler.settle(judgement, case.reference, case.patched)
         stale = stale_error(path, case.program, judgement.stale)
         if stale is not None and not options.lenient:
             raise stale
