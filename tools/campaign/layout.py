@@ -33,9 +33,11 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from string import hexdigits
 from typing import Final
 
 PROGRAM_SUFFIX: Final = ".prog"
+FINGERPRINT_DIGITS: Final = 8
 YOUNG: Final = ".young."  # prefix of files that are being written
 
 
@@ -129,12 +131,17 @@ class Layout:
         """The folder of one worker."""
         return self.workers / str(number)
 
-    def make(self) -> None:
-        """Make the folders that are not there yet."""
-        for folder in (
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that every campaign has."""
+        return (
             self.models, self.corpus, self.queue, self.findings, self.hangs, self.errors,
             self.quarantine, self.workers,
-        ):  # fmt: skip
+        )  # fmt: skip
+
+    def make(self) -> None:
+        """Make the folders that are not there yet."""
+        for folder in self.folders:
             folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -144,9 +151,11 @@ def content_name(data: bytes) -> str:
 
 
 def queue_name(fingerprint: str, data: bytes) -> str:
-    """The name of a program in the queue: the kind that it showed, zeroes when that is not known,
-    and what it is."""
-    return f"{fingerprint}-{content_name(data)[:16]}{PROGRAM_SUFFIX}"
+    """The name of a program in the queue: the kind that it showed, zeroes when that is no
+    fingerprint, and what it is."""
+    known = len(fingerprint) == FINGERPRINT_DIGITS and set(fingerprint) <= set(hexdigits.lower())
+    kind = fingerprint if known else "0" * FINGERPRINT_DIGITS
+    return f"{kind}-{content_name(data)[:16]}{PROGRAM_SUFFIX}"
 
 
 def write_whole(path: Path, data: bytes | str) -> None:

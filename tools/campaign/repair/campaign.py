@@ -57,10 +57,7 @@ def _corpus_swap(layout: Layout) -> Iterator[str]:
 
 def _folders(layout: Layout) -> Iterator[str]:
     """A file where a folder should be."""
-    for folder in (
-        layout.models, layout.corpus, layout.queue, layout.findings, layout.hangs, layout.errors,
-        layout.quarantine, layout.workers,
-    ):  # fmt: skip
+    for folder in layout.folders:
         if os.path.lexists(folder) and not folder.is_dir():
             spare = folder.with_name(f"{folder.name}.not-a-folder")
             folder.rename(spare)
@@ -71,8 +68,8 @@ def _folders(layout: Layout) -> Iterator[str]:
 def _young(layout: Layout) -> Iterator[str]:
     """Files that were being written when their writer died."""
     folders = [
-        layout.root, layout.models, layout.corpus, layout.queue, layout.hangs, layout.errors,
-        layout.quarantine, layout.findings,
+        layout.root,
+        *layout.folders,
         *(layout.worker(number) for number in worker_numbers(layout)),
         *(path for path in layout.findings.glob("[!.]*") if path.is_dir()),
         *(path for path in layout.findings.glob("[!.]*/members") if path.is_dir()),
@@ -118,8 +115,6 @@ def _queue(layout: Layout) -> Iterator[str]:
     """Every file is a program; its name has the kind it showed and its content."""
     for path in sorted(layout.queue.iterdir()):
         kind, _, _ = path.name.partition("-")
-        if len(kind) != 8 or not set(kind) <= set("0123456789abcdef"):
-            kind = "00000000"
         yield from _named(layout, path, partial(queue_name, kind))
 
 

@@ -42,15 +42,14 @@ def repair_findings(layout: Layout) -> Iterator[str]:
 
 def _again(layout: Layout, folder: Path, why: str) -> str:
     """Put the programs of a folder back into the queue, and the folder away."""
-    kind, count = _kind(folder.name), 0
+    count = 0
     for path in [folder / PROGRAM, *sorted(folder.glob(f"{MEMBERS}/*{PROGRAM_SUFFIX}"))]:
         try:
             data = path.read_bytes()
             parse(data.decode("utf-8"), path.name)
         except (OSError, UnicodeDecodeError, ProgramError):
             continue
-        name = queue_name(kind, data)
-        write_whole(layout.queue / name, data)
+        write_whole(layout.queue / queue_name(folder.name, data), data)
         count += 1
     here = folder.relative_to(layout.root)
     moved = into_quarantine(layout, folder, why)
@@ -58,10 +57,6 @@ def _again(layout: Layout, folder: Path, why: str) -> str:
         f"{here}: {why}; moved to {moved.relative_to(layout.root)}, "
         f"{count} of its programs back to the queue"
     )
-
-
-def _kind(name: str) -> str:
-    return name if len(name) == 8 and set(name) <= set("0123456789abcdef") else "0" * 8
 
 
 def _complete(layout: Layout, folder: Path, finding: Finding) -> Iterator[str]:
