@@ -30,11 +30,12 @@ or none; what a crash leaves behind is a hidden file, which the next resume remo
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from string import hexdigits
-from typing import Final
+from typing import Any, Final
 
 PROGRAM_SUFFIX: Final = ".prog"
 FINGERPRINT_DIGITS: Final = 8
@@ -156,6 +157,15 @@ def queue_name(fingerprint: str, data: bytes) -> str:
     known = len(fingerprint) == FINGERPRINT_DIGITS and set(fingerprint) <= set(hexdigits.lower())
     kind = fingerprint if known else "0" * FINGERPRINT_DIGITS
     return f"{kind}-{content_name(data)[:16]}{PROGRAM_SUFFIX}"
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty when there is none that can be read."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def write_whole(path: Path, data: bytes | str) -> None:

@@ -16,9 +16,9 @@ from fuzz.folder import FindingError, load
 from tools.campaign.accept import Acceptance, Accepted
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout
 from tools.campaign.quarantine import WHY
-from tools.campaign.records.listing import ORDER
 from tools.campaign.records.totals import SeenAs, Totals, campaign_totals
 from tools.campaign.settings import CampaignError, Settings, load_settings
+from tools.campaign.views.snapshot import SIDES, side_rank
 from tools.lab.confirmation import Confirmation
 from tools.lab.confirmation import load as load_confirmation
 from tools.report.history import History, history_of
@@ -85,7 +85,7 @@ class Campaign:
     def by_side(self) -> dict[str, int]:
         """How many findings each side has, accepted ones included."""
         sides = [e.finding.kind.side for e in self.entries if e.finding is not None]
-        return {side: sides.count(side) for side in ORDER if side in sides}
+        return {side: sides.count(side) for side in SIDES if side in sides}
 
 
 def gather(root: Path, accepted: Accepted, now: datetime) -> Campaign:
@@ -156,5 +156,4 @@ def _entries(
 def _rank(entry: Entry) -> tuple[bool, bool, int, str]:
     """New before accepted, against the patch before others, broken folders last."""
     side = entry.finding.kind.side if entry.finding is not None else ""
-    place = ORDER.index(side) if side in ORDER else len(ORDER)
-    return entry.finding is None, entry.accepted is not None, place, entry.fingerprint
+    return entry.finding is None, entry.accepted is not None, side_rank(side), entry.fingerprint

@@ -40,12 +40,17 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         return
     with file:
         for line in file:
-            try:
-                data = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(data, dict):
+            data = _object(line)
+            if data is not None:
                 yield data
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) else None
 
 
 def last_line(path: Path, window: int = 1 << 16) -> dict[str, Any]:
@@ -58,11 +63,8 @@ def last_line(path: Path, window: int = 1 << 16) -> dict[str, Any]:
     except OSError:
         return {}
     for line in reversed(tail.splitlines()):
-        try:
-            data = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(data, dict):
+        data = _object(line)
+        if data is not None:
             return data
     return {}
 

@@ -20,7 +20,13 @@ from typing import Any, Final
 from fuzz.finding import Finding, Kind
 from fuzz.text import format_program
 from fuzz.vocabulary import Program
-from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, write_whole
+from tools.campaign.layout import (
+    PROGRAM_SUFFIX,
+    Layout,
+    content_name,
+    read_object,
+    write_whole,
+)
 from tools.campaign.records.events import last_line
 from tools.campaign.records.totals import SeenAs, campaign_totals
 
@@ -70,11 +76,8 @@ def read_history(folder: Path) -> dict[str, Any]:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    try:
-        data = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
+    data = read_object(folder / HISTORY)
+    if data.get("format") != FORMAT:
         return {}
     return {name: value for name, value in data.items() if _fits(name, value)}
 

@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from fuzz.folder import DATA, PROGRAM
-from fuzz.judge import BOTH, PATCHED_ONLY, REFERENCE_ONLY, UNSETTLED
 from tools.campaign.layout import Layout
 from tools.campaign.records.history import (
     HISTORY,
@@ -23,10 +21,8 @@ from tools.campaign.records.history import (
     seen_as,
 )
 from tools.campaign.records.totals import SeenAs
-from tools.campaign.views.snapshot import FindingView
+from tools.campaign.views.snapshot import FindingView, side_rank
 from tools.lab import confirmation
-
-ORDER: Final = (PATCHED_ONLY, UNSETTLED, BOTH, REFERENCE_ONLY)
 
 Accepted = Callable[[str], str]  # fingerprint -> the reason why it is accepted, or nothing
 
@@ -66,8 +62,7 @@ class Listing:
 
 
 def _rank(view: FindingView) -> tuple[int, str]:
-    place = ORDER.index(view.side) if view.side in ORDER else len(ORDER)
-    return place, view.fingerprint
+    return side_rank(view.side), view.fingerprint
 
 
 def _stamp(path: Path) -> int:

@@ -11,10 +11,9 @@ import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from tools.campaign.layout import Layout, write_whole
+from tools.campaign.layout import Layout, read_object, write_whole
 
 FORMAT: Final = 1
 SUMS: Final = ("executions", "steps", "hits", "inconclusive", "errors")
@@ -93,15 +92,7 @@ def _rows(value: object, size: int) -> Iterable[list[Any]]:
 
 def read_stats(layout: Layout, number: int) -> dict[str, Any]:
     """stats.json of one worker; empty when there is none that can be read."""
-    return _read(layout.worker(number) / "stats.json")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
+    return read_object(layout.worker(number) / "stats.json")
 
 
 def identity(stats: Mapping[str, Any]) -> Identity:
@@ -120,7 +111,7 @@ def worker_numbers(layout: Layout) -> list[int]:
 
 def load_totals(layout: Layout) -> Totals:
     """totals.json: what processes counted that have ended; zeroes when it is lost."""
-    data = _read(layout.totals)
+    data = read_object(layout.totals)
     totals = Totals()
     totals.add(data)
     for number, who in _mapping(data.get("folded")).items():

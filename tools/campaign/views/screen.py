@@ -20,11 +20,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from fuzz.judge import BOTH, PATCHED_ONLY, REFERENCE_ONLY, UNSETTLED
+from fuzz.judge import PATCHED_ONLY, UNSETTLED
 from fuzz.windows import WINDOWS
 from tools.campaign.views import snapshot as shown
 from tools.campaign.views.lines import LinesView
-from tools.campaign.views.snapshot import Event, Snapshot, View
+from tools.campaign.views.snapshot import SIDES, Event, Snapshot, View
 from tools.campaign.views.words import ago, duration
 
 REFRESHES: Final = 4  # a second
@@ -33,7 +33,6 @@ HEIGHT_MIN: Final = 24
 WORKERS_MIN: Final = 5  # rows; more where there is room
 FIXED: Final = 15  # lines of everything but the rows of workers and of events
 FOOT: Final = "Ctrl-C ends in good order, twice at once; or gmemdiff stop from elsewhere"
-SIDES: Final = (PATCHED_ONLY, UNSETTLED, BOTH, REFERENCE_ONLY)
 SIDE_STYLES: Final[Mapping[str, str]] = {PATCHED_ONLY: "bold red", UNSETTLED: "yellow"}
 STATE_STYLES: Final[Mapping[str, str]] = {
     shown.RUNNING: "bold green",

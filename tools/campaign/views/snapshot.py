@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from fuzz.judge import BOTH, PATCHED_ONLY, REFERENCE_ONLY, UNSETTLED
 from tools.campaign.settings import Settings
+
+SIDES: Final = (PATCHED_ONLY, UNSETTLED, BOTH, REFERENCE_ONLY)  # against the patch first
 
 # What a campaign is doing.
 STARTING: Final = "starting"
@@ -33,6 +36,11 @@ DISK_FULL: Final = "disk-full"
 DISK_FREE: Final = "disk-free"  # there is room again
 HOOK_FAILED: Final = "hook-failed"
 CLUSTER: Final = "cluster"  # its scheduler, a host or its location went away, or came back
+
+
+def side_rank(side: str) -> int:
+    """Where findings of a side stand in lists; sides that are not known come last."""
+    return SIDES.index(side) if side in SIDES else len(SIDES)
 
 
 @dataclass(frozen=True, slots=True)
