@@ -20,8 +20,14 @@ from tools import exits
 from tools.campaign.layout import Layout
 from tools.campaign.start import Wanted, make_root, open_settings
 from tools.campaign.supervise.lock import Lock
-from tools.commands.fuzzing import How, how_options, root_option, run_session, told_repair
-from tools.commands.options import profile
+from tools.commands.fuzzing import (
+    How,
+    how_options,
+    profiles_option,
+    root_option,
+    run_session,
+    told_repair,
+)
 
 SECONDS: float = 60.0
 
@@ -30,10 +36,7 @@ SECONDS: float = 60.0
 @click.argument("patch", metavar="FILE.patch", type=click.Path(dir_okay=False))
 @root_option
 @how_options
-@click.option(
-    "--profile", "profiles", type=profile, multiple=True, metavar="'KERNEL MMU'",
-    help="Only this profile; may be repeated.  Default: all.",
-)  # fmt: skip
+@profiles_option
 @click.option("--seed", type=int, help="Of the first programs.")
 def check_patch(
     patch: str, root: Path, profiles: tuple[Profile, ...], seed: int | None, **how: Any

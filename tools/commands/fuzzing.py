@@ -67,6 +67,18 @@ def root_option(command: F) -> F:
     )(command)
 
 
+def profiles_option(command: F) -> F:
+    """--profile."""
+    return click.option(
+        "--profile",
+        "profiles",
+        type=profile,
+        multiple=True,
+        metavar="'KERNEL MMU'",
+        help="Only this profile; may be repeated.  Default: all.",
+    )(command)
+
+
 def accept_option(command: F) -> F:
     """--accept."""
     return click.option(
@@ -118,10 +130,7 @@ def how_options(command: F) -> F:
 @click.command()
 @root_option
 @how_options
-@click.option(
-    "--profile", "profiles", type=profile, multiple=True, metavar="'KERNEL MMU'",
-    help="Only this profile; may be repeated.  Default: all.",
-)  # fmt: skip
+@profiles_option
 @click.option("--reference", metavar="NAME|FILE", help=f"Default: {DEFAULTS.reference}.")
 @click.option("--patched", metavar="NAME|FILE", help=f"Default: {DEFAULTS.patched}.")
 @click.option("--seed", type=int, help=f"Of the first programs.  Default: {DEFAULTS.seed}.")
