@@ -19,6 +19,7 @@ from fuzz.triage import Memory, Triage
 from fuzz.vocabulary import Program
 from tests.unit import samples
 from tools.campaign.layout import Layout, queue_name, write_whole
+from tools.campaign.quarantine import WHY
 from tools.campaign.records.history import Moment, change_history, moment, read_history
 from tools.campaign.settings import Settings
 from tools.campaign.triage import shelf, triager
@@ -219,3 +220,15 @@ def test_the_queue_name_says_what_and_which(layout: Layout) -> None:
     name = queue_name(STALE_SPTE.fingerprint, format_program(program).encode())
     assert name.startswith(STALE_SPTE.fingerprint + "-")
     assert len(name) == 8 + 1 + 16 + len(".prog")
+
+
+def test_what_lies_among_the_hangs_and_is_no_file_is_moved_away_unopened(layout: Layout) -> None:
+    os.mkfifo(layout.hangs / "a.prog")  # opening it would wait for ever
+    (layout.hangs / "b.prog").symlink_to("/dev/zero")
+    worker = Triager(layout, SETTINGS, 0)
+    while (path := worker.hangs.next_file()) is not None:
+        worker.hangs.one(path)
+    worker.hangs.one(layout.hangs / "gone.prog")
+    assert list(layout.hangs.iterdir()) == []
+    moved = [each.name for each in layout.quarantine.iterdir() if not each.name.endswith(WHY)]
+    assert sorted(moved) == ["hangs-a.prog", "hangs-b.prog"]

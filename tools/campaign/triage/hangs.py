@@ -14,12 +14,12 @@ from typing import Final
 from fuzz.finding import Finding
 from fuzz.hang import UNKNOWN, hang_finding, hung_at, hung_side
 from fuzz.overlay import Model
-from fuzz.text import ProgramError, load
+from fuzz.text import ProgramError
 from fuzz.vocabulary import Program
 from tools.campaign.layout import PROGRAM_SUFFIX, YOUNG, Layout, write_whole
 from tools.campaign.settings import Settings
 from tools.campaign.triage.alone import Alone, run_alone
-from tools.campaign.triage.shelf import keep, to_quarantine
+from tools.campaign.triage.shelf import keep, read_program, to_quarantine
 
 JUDGED: Final = ".judged"
 
@@ -42,7 +42,9 @@ class HangJudge:
     def one(self, path: Path) -> None:
         """Judge one hang, and say next to it what came of that."""
         try:
-            program = load(path)
+            program = read_program(path)
+        except FileNotFoundError:
+            return
         except ProgramError as error:
             to_quarantine(self.layout, path, str(error))
             return

@@ -6,18 +6,34 @@ Every function here may be killed at any point and done again: the same files co
 from __future__ import annotations
 
 import json
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from fuzz.finding import Finding, Kind
 from fuzz.folder import FindingError, findings_in, load, save
-from fuzz.text import format_program
+from fuzz.text import ProgramError, format_program
+from fuzz.text import load as load_program
 from fuzz.triage import Memory
 from fuzz.vocabulary import Program
+from tools.campaign.child.pulse import INPUT_MAX
 from tools.campaign.layout import PROGRAM_SUFFIX, Layout, content_name, queue_name, write_whole
 from tools.campaign.quarantine import into_quarantine
 from tools.campaign.records.history import add_member, moment, shown_as
+
+
+def read_program(path: Path) -> Program:
+    """Read a program that others have left, whatever the file may be.
+
+    Raises FileNotFoundError, and ProgramError when it is no program.
+    """
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ProgramError(str(path), 1, 1, "is no file")
+    if status.st_size > INPUT_MAX:
+        raise ProgramError(str(path), 1, 1, f"has {status.st_size} bytes, too many for a program")
+    return load_program(path)
 
 
 def kept_findings(layout: Layout) -> Iterator[tuple[Path, Finding]]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
-import stat
 import sys
 import time
 from contextlib import suppress
@@ -28,7 +27,7 @@ import click
 from fuzz.finding import kinds_of
 from fuzz.judge import Judgement, suspicious
 from fuzz.overlay import FILE_SUFFIXES, Model, OverlayError
-from fuzz.text import ProgramError, format_program, load
+from fuzz.text import ProgramError, format_program
 from fuzz.triage import FollowUp, Triage
 from fuzz.vocabulary import Program
 from tools import exits
@@ -51,6 +50,7 @@ from tools.campaign.triage.shelf import (
     keep,
     keep_error,
     load_memory,
+    read_program,
     save_memory,
     seen_again,
     to_quarantine,
@@ -62,7 +62,6 @@ IDLE: Final = 0.2  # seconds between two looks at an empty queue
 DRAIN_SECONDS: Final = 20.0
 # Of the address space, which is larger than what is used; a hostile program fails by itself.
 MEMORY_TIMES: Final = 4
-BYTES_MAX: Final = 1 << 20  # no program of ours comes near
 
 
 def campaign_model(models: Models, root: Path, name: str) -> Model:
@@ -193,16 +192,6 @@ class Triager:
         else:
             path = patiently(lambda: keep_error(self.layout, program, error))
         print(f"{path}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-
-
-def read_program(path: Path) -> Program:
-    """Read a file of the queue, whatever it may be; ProgramError when it is no program."""
-    status = path.lstat()
-    if not stat.S_ISREG(status.st_mode):
-        raise ProgramError(str(path), 1, 1, "is no file")
-    if status.st_size > BYTES_MAX:
-        raise ProgramError(str(path), 1, 1, f"has {status.st_size} bytes, too many for a program")
-    return load(path)
 
 
 @click.command()
