@@ -13,7 +13,7 @@ from tools.campaign.records.listing import Listing
 from tools.cases import Models
 from tools.cli import main
 from tools.lab import confirmation
-from tools.lab.confirm import Wish, confirm, plan_for, verdict_of
+from tools.lab.confirm import Wish, confirm, plan_for, verdict_of, verdict_without
 from tools.lab.confirmation import (
     CONFIRMED,
     DISAGREES,
@@ -156,6 +156,16 @@ def test_another_patched_model_needs_the_patch_of_that_model(tmp_path: Path) -> 
     (answer,) = confirm([subject], Wish(), lambda text: None)
     assert answer.summary.startswith(NOT_EXPRESSIBLE)
     assert "--patch" in answer.summary
+
+
+def test_without_a_patched_kernel_the_stock_one_confirms_what_both_sides_do() -> None:
+    missing = "patched: not found: linux-headers"
+    both = verdict_without("both", "6.18", [run(5)], missing)
+    assert both.verdict == CONFIRMED
+    assert both.text.endswith("stock 5 of 5 attempts; not run on patched: not found: linux-headers")
+    assert verdict_without("both", "6.18", [run(0)], missing).verdict == NOT_RUN
+    assert verdict_without("patched-only", "6.18", [run(0)], missing).verdict == NOT_RUN
+    assert verdict_without("both", "6.18", [], missing).text == f"not run on 6.18 {missing}"
 
 
 def test_what_cannot_be_expressed_is_told_without_a_kernel(

@@ -155,9 +155,9 @@ def any_plan(program: Program, threads: bool) -> Plan:
     sides = observe(program, order, stock), observe(program, order, seed)
     kinds = (LOG, PROGRESS) if threads else (RESULTS, LOG, PROGRESS)
     checks = tuple(Check(kind, f"{kind} holds", "", (False, False)) for kind in kinds)
-    expected = expectations(program, order, *sides, seed)
-    groups = phases(program, seed) if threads else ()
     kind = Kind("stale-spte", "leaf", "patched-only")
+    expected = expectations(program, order, kind, sides, seed)
+    groups = phases(program, seed) if threads else ()
     return Plan(program, kind, order, groups, sides, expected, checks, "for a test")
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from fuzz.counted import counted
 from fuzz.judge import BOTH, REFERENCE_ONLY
 from reference.features import KERNELS, Profile
+from tools.lab import by_executor
 from tools.lab import plan as lab_plan
 from tools.lab.confirmation import (
     CONFIRMED,
@@ -31,6 +32,8 @@ from tools.lab.export.errors import NotExpressibleError
 from tools.lab.export.plan import Plan, make_plan
 from tools.lab.export.render import source
 from tools.lab.export.subject import Subject
+from tools.lab.kernels import Kernel
+from tools.lab.lab import Lab, results_of
 from tools.lab.outputs import kernel_run
 from tools.lab.programs import Executable, ProgramLab
 from tools.lab.static import build_static
@@ -61,7 +64,7 @@ class _Ask:
     series: str
     plan: Plan
     attempts: int
-    binary: bytes
+    binary: bytes | None  # the reproducer; None: the lab's executor asks
     remark: str = ""  # what the reader of its verdict should know
 
 
@@ -115,21 +118,26 @@ def _ask(subject: Subject, series: str, wish: Wish, answer: _Answer) -> _Ask | N
         if str(error) not in answer.reasons:
             answer.reasons.append(str(error))
         return None
-    binary = build_static("the reproducer", {"reproducer.c": text}).read_bytes()
+    binary = None
+    if text:
+        binary = build_static("the reproducer", {"reproducer.c": text}).read_bytes()
     usual = ATTEMPTS_THREADS if plan.threads else ATTEMPTS_SERIAL
     return _Ask(subject, series, plan, wish.attempts or usual, binary, remark)
 
 
 def plan_for(subject: Subject, profile: Profile) -> tuple[Plan, str, str]:
     """Plan, C and remark for a profile; where its model does not show the finding, those of the
-    finding's own profile: the kernel is asked all the same.  Raises NotExpressibleError."""
+    finding's own profile: the kernel is asked all the same.
+
+    Without C the lab's executor can ask.  Raises NotExpressibleError.
+    """
     finding = subject.finding
     own = finding.program.profile
     for chosen in dict.fromkeys((profile, own)):
         program = replace(finding.program, profile=chosen)
         try:
             plan = make_plan(program, finding.kind, subject.reference, subject.patched)
-            text = source(plan, headline_of(subject), finding.broken, name_of(subject))
+            text = _source_of(subject, plan)
         except NotExpressibleError:
             if chosen == own or own.mmu != profile.mmu:
                 raise
@@ -137,6 +145,16 @@ def plan_for(subject: Subject, profile: Profile) -> tuple[Plan, str, str]:
         remark = "" if chosen == profile else f"the model of {profile} says it is not there"
         return plan, text, remark
     raise AssertionError("a program has a profile")
+
+
+def _source_of(subject: Subject, plan: Plan) -> str:
+    """The reproducer; empty when only the executor can ask.  Raises NotExpressibleError."""
+    try:
+        return source(plan, headline_of(subject), subject.finding.broken, name_of(subject))
+    except NotExpressibleError:
+        if by_executor.refusals(plan):
+            raise
+        return ""
 
 
 def _run_group(
@@ -154,24 +172,16 @@ def _run_group(
     for side in SIDES:
         try:
             kernel = lab_plan.kernel_for(request, series, side, mmu)
-            lab = ProgramLab(kernel, mmu, cpus=cpus)
+            told(f"kernel:   {kernel.name}, {mmu}: {counted(len(group), 'finding')}")
+            seen = _on_kernel(kernel, mmu, cpus, group, told)
         except MissingError as error:
-            for ask in group:
-                text = f"not run on {series} {side}: {error}"
-                answers[ask.subject.path].verdicts.append(KernelVerdict(series, NOT_RUN, text))
+            for ask, runs in zip(group, pairs, strict=True):
+                answers[ask.subject.path].runs += runs
+                verdict = verdict_without(ask.plan.kind.side, series, runs, f"{side}: {error}")
+                answers[ask.subject.path].verdicts.append(verdict)
             return
-        told(f"kernel:   {kernel.name}, {mmu}: {counted(len(group), 'reproducer')}")
-        programs = [
-            Executable(ask.subject.finding.fingerprint, ask.binary, (str(ask.attempts),))
-            for ask in group
-        ]
-        outputs = lab.run(programs, lambda output: told(f"  {output.name}: {output.ended}"))
-        for ask, output, runs in zip(group, outputs, pairs, strict=True):
-            runs.append(
-                kernel_run(
-                    ask.plan, output, kernel.release, side == lab_plan.PATCHED, mmu, ask.attempts
-                )
-            )
+        for runs, run in zip(pairs, seen, strict=True):
+            runs.append(run)
     for ask, (stock, patched) in zip(group, pairs, strict=True):
         answer = answers[ask.subject.path]
         answer.runs += [stock, patched]
@@ -179,6 +189,32 @@ def _run_group(
         if ask.remark:
             verdict = replace(verdict, text=f"{verdict.text}; {ask.remark}")
         answer.verdicts.append(verdict)
+
+
+def _on_kernel(
+    kernel: Kernel, mmu: str, cpus: int, group: Sequence[_Ask], told: Told
+) -> list[KernelRun]:
+    """What one kernel says of all findings of a group, in their order."""
+    patched = kernel.patched
+    runs: dict[int, KernelRun] = {}
+    printing = [ask for ask in group if ask.binary is not None]
+    programs = [
+        Executable(ask.subject.finding.fingerprint, ask.binary or b"", (str(ask.attempts),))
+        for ask in printing
+    ]
+    lab = ProgramLab(kernel, mmu, cpus=cpus)
+    outputs = lab.run(programs, lambda output: told(f"  {output.name}: {output.ended}"))
+    for ask, output in zip(printing, outputs, strict=True):
+        runs[id(ask)] = kernel_run(ask.plan, output, kernel.release, patched, mmu, ask.attempts)
+    for ask in group:
+        if ask.binary is None:
+            name = ask.subject.finding.fingerprint
+            cases = [by_executor.case_of(ask.plan, name)] * ask.attempts
+            results = list(results_of(Lab(kernel, mmu).run(cases)))
+            run = by_executor.kernel_run(ask.plan, results, kernel.release, patched, mmu)
+            told(f"  {name}, by the executor: {run.hits} of {run.attempts}")
+            runs[id(ask)] = run
+    return [runs[id(ask)] for ask in group]
 
 
 def verdict_of(
@@ -210,6 +246,20 @@ def verdict_of(
         word = DISAGREES
     text = f"{word} on {where}: {counts}" + (f" ({trouble})" if trouble else "")
     return KernelVerdict(stock.release, word, text)
+
+
+def verdict_without(
+    side: str, series: str, runs: Sequence[KernelRun], missing: str
+) -> KernelVerdict:
+    """What can be said without the patched kernel, or without any: what both sides are said to do
+    is confirmed by the stock kernel alone."""
+    if not runs:
+        return KernelVerdict(series, NOT_RUN, f"not run on {series} {missing}")
+    (stock,) = runs
+    word = CONFIRMED if side == BOTH and stock.hits else NOT_RUN
+    seen = f"stock {stock.hits} of {stock.attempts} attempts"
+    where = f"{stock.release} {stock.mmu}"
+    return KernelVerdict(stock.release, word, f"{word} on {where}: {seen}; not run on {missing}")
 
 
 def _confirmation(subject: Subject, answer: _Answer) -> Confirmation:

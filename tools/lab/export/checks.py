@@ -13,7 +13,7 @@ from typing import Final
 
 from fuzz.execution import End
 from fuzz.finding import Kind
-from fuzz.judge import STUCK_RULES
+from fuzz.judge import REFERENCE_ONLY, STUCK_RULES
 from fuzz.overlay import Model
 from fuzz.report import op_lines
 from fuzz.rules import EXPLAINED
@@ -110,15 +110,25 @@ class Expected:
 
 
 def expectations(
-    program: Program, order: Sequence[Turn], ours: Observed, theirs: Observed, patched: Model
+    program: Program,
+    order: Sequence[Turn],
+    kind: Kind,
+    sides: tuple[Observed, Observed],
+    patched: Model,
 ) -> tuple[tuple[Expected, ...], tuple[Expected, ...]]:
-    """What the ops of the setup and the turns may give, on either side."""
+    """What the ops of the setup and the turns may give, on either side.
+
+    That is what the reference gives, unless it is the reference alone that breaks a rule.
+    """
+    ours, theirs = sides
+    cured = kind.side == REFERENCE_ONLY
     setup = tuple(Expected((seen.result or "did not end",)) for seen in ours.setup)
     turns: list[Expected] = []
     for turn, mine, other in zip(order, ours.turns, theirs.turns, strict=True):
         old, new = mine.result or "did not end", other.result or "did not end"
         may = old == new or promised(program, turn.op, old, new, patched.promises)
-        turns.append(Expected((old, new) if may and old != new else (old,)))
+        right = new if cured else old
+        turns.append(Expected((old, new) if may and old != new else (right,)))
     return setup, tuple(turns)
 
 
@@ -134,7 +144,7 @@ def checks_of(
     Raises NotExpressibleError when none of them would show the finding's own rule.
     """
     ours, theirs = sides
-    _, expected = expectations(program, order, ours, theirs, patched)
+    _, expected = expectations(program, order, kind, sides, patched)
     told = _steps(program, order, kind, sides, expected)
     checks = [_results(ours, theirs, expected, told), *told]
     checks += _leaves(order, kind, ours, theirs)

@@ -122,7 +122,7 @@ def _serial(
         except NotExpressibleError as error:
             reason = reason or error
             continue
-        expected = expectations(program, part, *sides, patched)
+        expected = expectations(program, part, kind, sides, patched)
         cut = len(order) - end
         return Plan(program, kind, part, (), sides, expected, checks, why, cut)
     raise reason or NotExpressibleError("the program has no steps")
