@@ -106,7 +106,7 @@ def _engine(
         return wanted
     options = Options(coverage=True)
     try:
-        for model in {settings.reference: 0, settings.patched: 0}:
+        for model in dict.fromkeys((settings.reference, settings.patched)):
             build_library(sources_of(model_path(layout.root, model)).sources, options)
     except (NoCompilerError, BuildError, PatchError) as error:
         if wanted is None:

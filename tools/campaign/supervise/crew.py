@@ -15,6 +15,7 @@ from tools.campaign.settings import Settings
 from tools.campaign.supervise.slot import Timing
 from tools.campaign.supervise.worker_slot import WorkerSlot
 from tools.campaign.views.snapshot import Tell, WorkerView
+from tools.campaign.views.words import counted
 
 
 class Member(Protocol):
@@ -77,7 +78,7 @@ class LocalCrew:
     @property
     def words(self) -> str:
         """How many."""
-        return f"{len(self.members)} workers"
+        return counted(len(self.members), "worker")
 
     def views(self, now: float) -> tuple[WorkerView, ...]:
         """One for each slot."""

@@ -14,7 +14,7 @@ from fuzz.shrink.predicates import settled_kinds
 from tools.campaign.layout import Layout
 from tools.campaign.settings import Settings
 from tools.campaign.triage.shelf import kept_findings
-from tools.campaign.triage.triager import campaign_model
+from tools.campaign.triage.triager import model_for_findings
 from tools.cases import Models
 
 
@@ -35,9 +35,8 @@ def rejudge(layout: Layout, settings: Settings, budget: int | None = None) -> It
     Hangs are not run: they would not end.
     """
     models = Models()
-    reference, patched = (
-        campaign_model(models, layout.root, name) for name in (settings.reference, settings.patched)
-    )
+    names = (settings.reference, settings.patched)
+    reference, patched = (model_for_findings(models, layout.root, name) for name in names)
     for folder, finding in kept_findings(layout):
         if finding.kind.rule == HANG.slug:
             yield Rejudged(folder, finding, True, "a hang; not run again")

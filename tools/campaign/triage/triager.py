@@ -64,7 +64,7 @@ DRAIN_SECONDS: Final = 20.0
 MEMORY_TIMES: Final = 4
 
 
-def campaign_model(models: Models, root: Path, name: str) -> Model:
+def model_for_findings(models: Models, root: Path, name: str) -> Model:
     """A model of the settings; a copy in models/ is named as a finding's folder sees it."""
     model = models.get(name, root)
     if not name.endswith(FILE_SUFFIXES) or not (root / name).is_file():
@@ -83,7 +83,7 @@ class Triager:
         self.dog = Watchdog(settings.hang_seconds, self.must_stop)
         models = Models()
         names = (settings.reference, settings.patched)
-        python = [campaign_model(models, layout.root, name) for name in names]
+        python = [model_for_findings(models, layout.root, name) for name in names]
         engine = on_engine(layout.root, settings, (python[0], python[1]))
         sides = [self.dog.counted(model) for model in engine]
         memory = load_memory(layout)

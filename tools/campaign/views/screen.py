@@ -218,8 +218,8 @@ def _trouble(s: Snapshot) -> Text:
 
 def _workers(s: Snapshot, rows: int) -> Table:
     table = Table.grid(padding=(0, 1), expand=True)
-    for name in ("#", "executions", "rate", "MB"):
-        table.add_column(justify="right", no_wrap=True, header=name)
+    for _ in range(4):
+        table.add_column(justify="right", no_wrap=True)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_row(*(Text(name, "dim") for name in ("#", "executions", "/s", "MB", "state")))
     fits = rows + 1 if len(s.workers) <= rows + 1 else rows

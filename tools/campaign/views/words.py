@@ -41,12 +41,11 @@ def clock_time(unix: float) -> str:
 
 def line(s: Snapshot) -> str:
     """One line on how it goes."""
-    counts = ", ".join(f"{n} {side}" for side, n in s.by_side().items()) or "none"
     parts = [
         f"{duration(s.session_time)}: {s.executions} executions, {s.rate:.0f}/s",
         f"corpus {s.corpus}, coverage {s.lines}/{s.lines_total} blocks {s.pairs} pairs "
         f"{s.windows} windows",
-        f"findings: {counts}",
+        f"findings: {_by_side(s)}",
         f"queue {s.queue}",
     ]
     if s.waiting:
@@ -81,7 +80,7 @@ def summary(s: Snapshot, executions: int | None = None) -> list[str]:
     if executions is not None:
         lines.append(
             f"session:    {duration(s.session_time)}, {executions} executions, "
-            f"{s.rate_mean:.0f} a second on {_count(len(s.workers), 'worker')}"
+            f"{s.rate_mean:.0f} a second on {counted(len(s.workers), 'worker')}"
         )
     lines += [
         f"fuzzed:     {duration(s.run_time)} in all, {s.executions} executions, {s.steps} steps "
@@ -93,15 +92,15 @@ def summary(s: Snapshot, executions: int | None = None) -> list[str]:
     ]
     if s.errors:
         lines.append(
-            f"errors:     {_count(s.errors, 'program')} that failed in our own code or ended a "
+            f"errors:     {counted(s.errors, 'program')} that failed in our own code or ended a "
             f"worker; no finding, but please report: {layout.errors}"
         )
     if s.hangs:
         lines.append(
-            f"hangs:      {_count(s.hangs, 'program')} on which a worker hung: {layout.hangs}"
+            f"hangs:      {counted(s.hangs, 'program')} on which a worker hung: {layout.hangs}"
         )
     if s.quarantined:
-        lines.append(f"quarantine: {_count(s.quarantined, 'file')} not used: {layout.quarantine}")
+        lines.append(f"quarantine: {counted(s.quarantined, 'file')} not used: {layout.quarantine}")
     return [*lines, *_findings(s), *_ahead(s)]
 
 
@@ -114,11 +113,14 @@ def _coverage(s: Snapshot) -> str:
     )
 
 
+def _by_side(s: Snapshot) -> str:
+    return ", ".join(f"{n} {side}" for side, n in s.by_side().items()) or "none"
+
+
 def _findings(s: Snapshot) -> list[str]:
-    counts = ", ".join(f"{n} {side}" for side, n in s.by_side().items())
     accepted = sum(bool(f.accepted) for f in s.findings)
     tail = f" ({accepted} of them accepted)" if accepted else ""
-    lines = [f"findings:   {counts or 'none'}{tail}"]
+    lines = [f"findings:   {_by_side(s)}{tail}"]
     for finding in s.findings:
         lines += _finding(finding)
     return lines
@@ -139,12 +141,14 @@ def _ahead(s: Snapshot) -> list[str]:
     """What waits, and what to do next."""
     lines = []
     if s.queue:
+        wait = "waits" if s.queue == 1 else "wait"
         again = f"gmemdiff resume -w {s.root} or gmemdiff triage -w {s.root}"
-        lines.append(f"queue:      {_count(s.queue, 'program')} wait for triage: {again}")
+        lines.append(f"queue:      {counted(s.queue, 'program')} {wait} for triage: {again}")
     if s.state == ENDED:
         lines.append(f"more:       gmemdiff resume -w {s.root}; gmemdiff report -w {s.root}")
     return lines
 
 
-def _count(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """``1 program``, ``2 programs``."""
     return f"{number} {what}{'' if number == 1 else 's'}"
