@@ -18,7 +18,7 @@ enum cell_kind {
 
 /* touched: a bit for each actor that did; and above them, for each that wrote. */
 struct cell {
-	u32 touched, stamp;
+	u32 touched;
 	uint16_t id; /* 1 + number of a shared one, or 0 */
 	uint16_t kind;
 };
@@ -41,6 +41,7 @@ struct cells {
 	struct { u32 cell; u64 before; } *log;
 	u32 nr_log, room, begun;
 	struct cell cells[KVM_CELLS + TASKS_MAX * LANE_CELLS];
+	u32 stamps[KVM_CELLS + TASKS_MAX * LANE_CELLS]; /* the last step that wrote */
 };
 extern struct cells cw;
 
@@ -97,9 +98,9 @@ static inline __attribute__((always_inline)) void accessed(uintptr_t at, bool wr
 		note(&cw.now, index, cw.mine, false);
 		return;
 	}
-	if (cw.cells[index].stamp == cw.stamp)
+	if (cw.stamps[index] == cw.stamp)
 		return;
-	cw.cells[index].stamp = cw.stamp;
+	cw.stamps[index] = cw.stamp;
 	if (cw.nr_log == cw.room)
 		cells_more_log();
 	cw.log[cw.nr_log].cell = index;

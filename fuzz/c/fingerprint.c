@@ -179,7 +179,7 @@ u64 fingerprint_results(const struct program *program, const struct run *run)
 	return hash;
 }
 
-struct fingerprint fingerprint_state(const struct actor *next, bool how)
+struct fingerprint fingerprint_state(const struct actor *next)
 {
 	u64 seen = 0;
 
@@ -189,7 +189,7 @@ struct fingerprint fingerprint_state(const struct actor *next, bool how)
 	add(seen);
 	add(fingerprint_violations(&exec.run));
 	add(fingerprint_results(exec.program, &exec.run));
-	add((u64)next->task.index | (u64)exec.at_boundary << 8 | (u64)how << 9);
+	add((u64)next->task.index | (u64)exec.at_boundary << 8);
 	add(cells_sum.a);
 	add(cells_sum.b);
 	for (u32 lane = 0; lane < fp.lanes->nr; lane += 2)

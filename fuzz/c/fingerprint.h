@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A fingerprint of everything that the future of a stepwise run depends on, and of everything that
- * its outcome will tell of its past.  128 bits: among n states, two share one by chance with a
- * probability of about n^2 / 2^121 (visited.h keeps 120 of them).
+ * its outcome will tell of its past.  128 bits, of which visited.c keeps 96: among n states, two
+ * share them by chance with a probability of about n^2 / 2^97.
  */
 #ifndef GMEMDIFF_FINGERPRINT_H
 #define GMEMDIFF_FINGERPRINT_H
@@ -25,11 +25,8 @@ void fingerprint_ran(const struct actor *actor);
 struct fingerprint *fingerprint_stacks(void);
 void fingerprint_back(void);
 
-/*
- * Of the state as it is now.  next: the actor whose turn comes, or that is at a boundary.
- * how: tells two ways of having come there apart.
- */
-struct fingerprint fingerprint_state(const struct actor *next, bool how);
+/* Of the state as it is now.  next: the actor whose turn comes, or that is at a boundary. */
+struct fingerprint fingerprint_state(const struct actor *next);
 
 /* Of what a run has shown so far: broken rules, and results. */
 u64 fingerprint_violations(const struct run *run);

@@ -28,10 +28,11 @@ struct child {
 
 /* A state of the path. */
 struct node {
-	struct fingerprint state;
 	struct actor *actor;
 	enum came came;
 	bool inside, kept;
+	bool listed; /* among the visited states, by `number` */
+	u32 number;
 	bool went; /* it has gone on by itself */
 	bool partly; /* an earlier session explored some of it */
 	int trying; /* who is let in */
@@ -105,7 +106,8 @@ u32 others(const struct actor *actor);
 void steps_end(struct node *node);
 /*
  * The path comes to a state.  who: could be let in there.  True: it was not explored yet with so
- * many preemptions left, and is the top node.  False: it is known, and ex.child.
+ * many preemptions left, and is the top node.  False: it is known, and ex.child.  Where somebody
+ * was just let in, nobody looks: that state is known if the one before the preemption is.
  */
 bool meet(u32 who);
 /* Nothing more is to be tried from the top node: it becomes the child of the one below. */

@@ -90,40 +90,48 @@ void steps_end(struct node *node)
 		cells_close(&node->did);
 }
 
-bool meet(u32 who)
+/* Look the state up.  False: it is known, and ex.child.found. */
+static bool look_up(u32 *number)
 {
-	struct fingerprint state;
-	struct lock *at_lock = lock_waited_for(ex.actor);
-	u32 targets = who | 1u << ex.actor->task.index;
 	enum visit visit;
-	struct node *node;
 
-	if (ex.nr_nodes)
-		steps_end(top());
-	/* Where somebody was just chosen, nobody else is; without preemptions that is always so. */
-	state = fingerprint_state(ex.actor, ex.chosen && ex.left);
 	ex.result.met++;
 	if (ex.checked && !cells_agree()) {
 		ex.result.progress = PROGRESS_FAILED;
 		ex.result.error = "a write to the VM's memory was missed";
 		return true;
 	}
-	visit = visited_meet(state, ex.left, &ex.child.found);
-	if (visit == VISIT_KNOWN) {
+	visit = visited_meet(fingerprint_state(ex.actor), ex.left, &ex.child.found, number);
+	if (visit == VISIT_FULL)
+		ex.result.progress = PROGRESS_NO_MEMORY;
+	return visit != VISIT_KNOWN;
+}
+
+bool meet(u32 who)
+{
+	struct lock *at_lock = lock_waited_for(ex.actor);
+	u32 targets = who | 1u << ex.actor->task.index;
+	u32 number = 0;
+	struct node *node;
+
+	if (ex.nr_nodes)
+		steps_end(top());
+	if (!ex.chosen && !look_up(&number)) {
 		ex.child.actor = ex.actor;
 		ex.child.inside = ex.inside;
 		ex.child.targets = targets;
 		ex.child.at_lock = at_lock;
 		return false;
 	}
-	if (visit == VISIT_FULL || (ex.nr_nodes == ex.room && !more_nodes())) {
+	if (ex.nr_nodes == ex.room && !more_nodes())
 		ex.result.progress = PROGRESS_NO_MEMORY;
+	if (ex.result.progress)
 		return true;
-	}
 	node = &ex.nodes[ex.nr_nodes++];
 	memset(node, 0, sizeof(*node));
 	memset(until_of(node), 0, 2 * ex.nr * sizeof(struct footprint));
-	node->state = state;
+	node->listed = !ex.chosen;
+	node->number = number;
 	node->actor = ex.actor;
 	node->inside = ex.inside;
 	node->targets = targets;
@@ -163,7 +171,8 @@ void settle(struct node *node)
 	child->found.counts = node->counts;
 	child->found.known = node->known;
 	memcpy(child->found.sets, until, 2 * nr * sizeof(*until));
-	visited_done(node->state, node->left, &child->found);
+	if (node->listed)
+		visited_done(node->number, node->left, &child->found);
 	if (node->kept)
 		snapshot_pop();
 	ex.nr_nodes--;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The table of visited states: see visited.h. */
+/*
+ * The table of visited states: see visited.h.  What is searched is small, and apart from what is
+ * known of each state, which lies in the order in which states were met.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,49 +10,49 @@
 #include "visited.h"
 
 #define FIRST_SLOTS (1u << 12)
-#define LEFT_BITS 8
+
+/* 96 bits of a fingerprint, and 1 + the number of the state; 0: empty. */
+struct slot {
+	u64 a;
+	u32 b, number;
+};
 
 /*
- * A slot: the fingerprint, its lowest bits replaced by 1 + what was left; the counts; and
- * footprints by number, which know of so many shared cells (0: it is being explored).
+ * What is known of a state: the preemptions that were left; footprints, by number, which know of
+ * so many shared cells (0: it is being explored); after them the counts, as doubles.
  */
-struct slot {
-	u64 a, b;
-	u32 shared, known;
-	double counts[];
+struct state {
+	u32 left, shared, known;
+	u32 sets[];
 };
 
 static struct {
-	char *slots;
-	u64 nr_slots, states, bytes_max;
-	size_t stride;
-	u32 preemptions, sets;
+	struct slot *slots;
+	char *states;
+	u64 nr_slots, nr, bytes_max;
+	size_t room, stride, counts; /* bytes for states; of a state; where its counts are */
+	u32 sets;
 } table;
 
-static struct slot *slot_at(u64 index)
+static struct state *state_of(u32 number)
 {
-	return (struct slot *)(table.slots + index * table.stride);
+	return (struct state *)(table.states + number * table.stride);
 }
 
-static u32 *sets_of(struct slot *slot)
+static double *counts_of(struct state *state)
 {
-	return (u32 *)(slot->counts + table.preemptions + 1);
-}
-
-static bool same(const struct slot *slot, struct fingerprint state)
-{
-	return slot->a == state.a && slot->b >> LEFT_BITS == state.b >> LEFT_BITS;
+	return (double *)((char *)state + table.counts);
 }
 
 /* The slot of a state, or the empty one where it would be. */
-static struct slot *find(struct fingerprint state)
+static struct slot *find(u64 a, u32 b)
 {
-	u64 index = state.a & (table.nr_slots - 1);
+	u64 index = a & (table.nr_slots - 1);
 
 	for (;;) {
-		struct slot *slot = slot_at(index);
+		struct slot *slot = &table.slots[index];
 
-		if (!(slot->b & ((1u << LEFT_BITS) - 1)) || same(slot, state))
+		if (!slot->number || (slot->a == a && slot->b == b))
 			return slot;
 		index = (index + 1) & (table.nr_slots - 1);
 	}
@@ -57,115 +60,122 @@ static struct slot *find(struct fingerprint state)
 
 bool visited_begin(u32 preemptions, u32 sets, u64 bytes_max)
 {
-	size_t stride = sizeof(struct slot) + (preemptions + 1) * sizeof(double) +
-			(sets + sets % 2) * sizeof(u32);
-
 	/* A table that has grown large is given back, and one that has not is used again. */
-	if (!table.slots || table.stride != stride || table.nr_slots > 16 * FIRST_SLOTS) {
+	if (!table.slots || table.nr_slots > 64 * FIRST_SLOTS) {
 		free(table.slots);
 		table.nr_slots = FIRST_SLOTS;
-		table.slots = calloc(table.nr_slots, stride);
+		table.slots = calloc(table.nr_slots, sizeof(*table.slots));
+		free(table.states);
+		table.states = NULL;
 	} else {
-		memset(table.slots, 0, table.nr_slots * stride);
+		memset(table.slots, 0, table.nr_slots * sizeof(*table.slots));
 	}
-	table.stride = stride;
-	table.states = 0;
-	table.bytes_max = bytes_max;
-	table.preemptions = preemptions;
+	table.counts = (sizeof(struct state) + sets * sizeof(u32) + 7) & ~(size_t)7;
+	table.stride = table.counts + (preemptions + 1) * sizeof(double);
 	table.sets = sets;
+	table.nr = 0;
+	if (!table.states)
+		table.room = 0;
+	table.bytes_max = bytes_max;
 	return table.slots && footprints_begin();
+}
+
+static bool is_full(void)
+{
+	return table.nr * 5 >= table.nr_slots * 3 || (table.nr + 1) * table.stride > table.room;
 }
 
 /* Twice as many slots.  False: that would be too many. */
 static bool grow(void)
 {
-	char *old = table.slots;
+	struct slot *old = table.slots;
 	u64 nr_old = table.nr_slots;
-	/* Old and new are there at once. */
-	u64 bytes = 3 * nr_old * table.stride;
+	size_t room = (2 * nr_old * 3 / 5 + 1) * table.stride;
+	char *states;
 
-	if (bytes > table.bytes_max)
+	/* Old and new are there at once. */
+	if (3 * nr_old * sizeof(*old) + room > table.bytes_max)
 		return false;
-	table.slots = calloc(2 * nr_old, table.stride);
+	states = realloc(table.states, room);
+	if (!states)
+		return false;
+	table.states = states;
+	table.room = room;
+	table.slots = calloc(2 * nr_old, sizeof(*old));
 	if (!table.slots) {
 		table.slots = old;
 		return false;
 	}
 	table.nr_slots = 2 * nr_old;
-	for (u64 i = 0; i < nr_old; i++) {
-		struct slot *slot = (struct slot *)(old + i * table.stride);
-
-		if (slot->b & ((1u << LEFT_BITS) - 1))
-			memcpy(find((struct fingerprint){ slot->a, slot->b }), slot, table.stride);
-	}
+	for (u64 i = 0; i < nr_old; i++)
+		if (old[i].number)
+			*find(old[i].a, old[i].b) = old[i];
 	free(old);
 	return true;
 }
 
-static u32 left_of(const struct slot *slot)
-{
-	return (slot->b & ((1u << LEFT_BITS) - 1)) - 1;
-}
-
-static void write_slot(struct slot *slot, struct fingerprint state, u32 left)
-{
-	slot->a = state.a;
-	slot->b = (state.b & ~(u64)((1u << LEFT_BITS) - 1)) | (left + 1);
-}
-
 /* What is known of a state; of what has turned out to be shared since, the worst. */
-static void read_slot(struct slot *slot, u32 left, struct explored_state *found)
+static void read_state(struct state *state, u32 left, struct explored_state *found)
 {
-	memcpy(found->counts.of, slot->counts, (left + 1) * sizeof(double));
-	found->known = slot->known;
+	memcpy(found->counts.of, counts_of(state), (left + 1) * sizeof(double));
+	found->known = state->known;
 	for (u32 i = 0; i < table.sets; i++) {
-		found->sets[i] = *footprint_of(slot->shared ? sets_of(slot)[i] : FOOTPRINT_ALL);
-		footprint_assume(&found->sets[i], slot->shared);
+		found->sets[i] = *footprint_of(state->shared ? state->sets[i] : FOOTPRINT_ALL);
+		footprint_assume(&found->sets[i], state->shared);
 	}
 }
 
-enum visit visited_meet(struct fingerprint state, u32 left, struct explored_state *found)
+enum visit visited_meet(struct fingerprint fingerprint, u32 left, struct explored_state *found,
+			u32 *number)
 {
-	struct slot *slot = find(state);
+	u64 a = fingerprint.a;
+	u32 b = fingerprint.b >> 32;
+	struct slot *slot = find(a, b);
+	enum visit visit = VISIT_AGAIN;
+	struct state *state;
 
-	if (same(slot, state) && slot->b & ((1u << LEFT_BITS) - 1)) {
-		if (left_of(slot) >= left) {
-			read_slot(slot, left, found);
+	if (slot->number) {
+		*number = slot->number - 1;
+		state = state_of(*number);
+		if (state->left >= left) {
+			read_state(state, left, found);
 			return VISIT_KNOWN;
 		}
-		write_slot(slot, state, left);
-		slot->shared = slot->known = 0;
-		return VISIT_AGAIN;
+	} else {
+		if (is_full()) {
+			if (!grow())
+				return VISIT_FULL;
+			slot = find(a, b);
+		}
+		*number = table.nr++;
+		*slot = (struct slot){ a, b, table.nr };
+		state = state_of(*number);
+		visit = VISIT_NEW;
 	}
-	if (table.states * 5 >= table.nr_slots * 3) {
-		if (!grow())
-			return VISIT_FULL;
-		slot = find(state);
-	}
-	write_slot(slot, state, left);
-	table.states++;
-	return VISIT_NEW;
+	memset(state, 0, table.stride);
+	state->left = left;
+	return visit;
 }
 
-void visited_done(struct fingerprint state, u32 left, const struct explored_state *found)
+void visited_done(u32 number, u32 left, const struct explored_state *found)
 {
-	struct slot *slot = find(state);
+	struct state *state = state_of(number);
 
-	if (left_of(slot) != left)
+	if (state->left != left)
 		return;
-	memcpy(slot->counts, found->counts.of, (left + 1) * sizeof(double));
-	slot->shared = cells_shared();
-	slot->known = found->known;
+	memcpy(counts_of(state), found->counts.of, (left + 1) * sizeof(double));
+	state->shared = cells_shared();
+	state->known = found->known;
 	for (u32 i = 0; i < table.sets; i++)
-		sets_of(slot)[i] = footprint_number(&found->sets[i]);
+		state->sets[i] = footprint_number(&found->sets[i]);
 }
 
 u64 visited_states(void)
 {
-	return table.states;
+	return table.nr;
 }
 
 u64 visited_bytes(void)
 {
-	return table.nr_slots * table.stride;
+	return table.nr_slots * sizeof(*table.slots) + table.nr * table.stride;
 }

@@ -34,14 +34,15 @@ struct explored_state {
 bool visited_begin(u32 preemptions, u32 sets, u64 bytes_max);
 
 /*
- * Come to a state with so many preemptions left.  VISIT_AGAIN: it was explored with fewer.
- * VISIT_KNOWN: with as many or more; *found is filled in, with all footprints complete and nothing
- * known when it is being explored right now.
+ * Come to a state with so many preemptions left; *number names it.  VISIT_AGAIN: it was explored
+ * with fewer.  VISIT_KNOWN: with as many or more; *found is filled in.  While the state is being
+ * explored, nothing is known, and each footprint conflicts with all others.
  */
-enum visit visited_meet(struct fingerprint state, u32 left, struct explored_state *found);
+enum visit visited_meet(struct fingerprint state, u32 left, struct explored_state *found,
+			u32 *number);
 
 /* Everything from a state on has been explored. */
-void visited_done(struct fingerprint state, u32 left, const struct explored_state *found);
+void visited_done(u32 number, u32 left, const struct explored_state *found);
 
 u64 visited_states(void);
 u64 visited_bytes(void);

@@ -201,6 +201,12 @@ def _built(
     return _made(name, model, _marks("MARKS_MISSING"), options, flags, main)
 
 
+def _explored(compiler: Compiler) -> tuple[str, ...]:
+    """How the model's files are compiled to be explored; calls at functions are not needed."""
+    quiet = ("--param", "tsan-instrument-func-entry-exit=0") if compiler.gcc else ()
+    return (*_EXPLORED, *quiet)
+
+
 def _marks(state: str) -> str:
     return f'#include "marks.h"\n\nconst enum marks patch_marks = {state};\n'
 
@@ -224,7 +230,7 @@ def _made(
         if not file.endswith(".c"):
             continue
         counted = covered and file in model and file not in NOT_COVERED
-        how = _EXPLORED if options.explored and file in model else whole
+        how = _explored(compiler) if options.explored and file in model else whole
         own = (*_FLAGS, *sanitizers, *how, *((_COVERAGE,) if counted else ()))
         units.append(_Unit(file, text, own))
     with tempfile.TemporaryDirectory() as temporary:

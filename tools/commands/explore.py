@@ -196,7 +196,8 @@ def _all(
         click.echo(json.dumps(data, indent=2))
         return _code(items, complete)
     click.echo(f"programs:  {totals.programs:,} of {count:,}, {totals.incomplete:,} of them not "
-               f"to the end; {totals.same:,} in which the patch never acts")  # fmt: skip
+               f"to the end; {totals.same:,} in which the patch never acts, {totals.soon:,} in "
+               "which the reference does all the same within fewer preemptions")  # fmt: skip
     click.echo(f"explored:  {totals.states:,} states, met {totals.met:,} times; {totals.steps:,} "
                f"steps; {_reduction(totals)}; for {_at_least(totals)}{totals.schedules:,.0f} "
                "schedules")  # fmt: skip

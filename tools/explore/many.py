@@ -47,7 +47,8 @@ class Totals:
     """What came of some programs.
 
     let_in, left_out: preemptions, as of a Survey.  same: programs that the patch cannot make a
-    difference to, explored once for both sides.
+    difference to, explored once for both sides.  soon: those in which the reference does all that
+    the patched side does within fewer preemptions, and was explored no further.
     seconds: of processor time.  items: the smallest program of each thing found.
     """
 
@@ -60,6 +61,7 @@ class Totals:
     schedules: float = 0.0
     incomplete: int = 0
     same: int = 0
+    soon: int = 0
     seconds: float = 0.0
     items: dict[tuple[str, str, str], Item] = field(default_factory=dict)
 
@@ -100,15 +102,26 @@ def engines_for(reference: str, patched: str) -> Engines:
 
 
 def explore_one(program: Program, engines: Engines, task: Task) -> Totals:
-    """Explore one program on both sides; on one, where the patch never acts."""
+    """Explore one program on both sides; on one, where the patch never acts.
+
+    The reference is explored bound by bound, as far as it takes to show all that the patched side
+    does: a larger bound could add only what the reference alone does.
+    """
     began = time.process_time()
-    theirs = _survey(engines.patched, program, task)
-    ours = _survey(engines.reference, program, task) if theirs.acted else theirs
+    theirs = _survey(engines.patched, program, task, task.preemptions)
+    surveys = [theirs]
+    bound = min(1, task.preemptions)
+    while theirs.acted and (surveys[-1] is theirs or not _shows(surveys[-1], theirs)):
+        surveys.append(_survey(engines.reference, program, task, bound))
+        if bound == task.preemptions:
+            break
+        bound += 1
+    ours = surveys[-1]
     items = compare(program, engines.sides, ours, theirs)
-    both = (ours, theirs) if theirs.acted else (theirs,)
     totals = Totals(1, incomplete=int(not (ours.complete and theirs.complete)),
-                    same=int(not theirs.acted))  # fmt: skip
-    for survey in both:
+                    same=int(ours is theirs),
+                    soon=int(ours.preemptions < task.preemptions))  # fmt: skip
+    for survey in surveys:
         totals.states += survey.states
         totals.met += survey.met
         totals.steps += survey.steps
@@ -123,8 +136,16 @@ def explore_one(program: Program, engines: Engines, task: Task) -> Totals:
     return totals
 
 
-def _survey(engine: Exhaustive, program: Program, task: Task) -> Survey:
-    return engine.explore(program, task.preemptions, bytes_max=task.bytes_max, reduced=task.reduced)
+def _survey(engine: Exhaustive, program: Program, task: Task, bound: int) -> Survey:
+    return engine.explore(program, bound, bytes_max=task.bytes_max, reduced=task.reduced)
+
+
+def _shows(ours: Survey, theirs: Survey) -> bool:
+    """Whether one side can do all that the other can."""
+    return all(
+        old.keys() >= new.keys()
+        for old, new in ((ours.outcomes, theirs.outcomes), (ours.rules, theirs.rules))
+    )
 
 
 class _Worker:
