@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from fuzz.counted import counted
 from tools.campaign.layout import Layout
 from tools.campaign.records.totals import Totals
 from tools.campaign.settings import Settings
 from tools.campaign.supervise.slot import Timing
 from tools.campaign.supervise.worker_slot import WorkerSlot
 from tools.campaign.views.snapshot import Tell, WorkerView
-from tools.campaign.views.words import counted
 
 
 class Member(Protocol):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from fuzz.counted import counted
 from fuzz.overlay import exists_in_c_only
 from fuzz.report import benefit_text
 from tools.campaign.layout import Layout
@@ -86,7 +87,7 @@ def summary(s: Snapshot, executions: int | None = None) -> list[str]:
         f"fuzzed:     {duration(s.run_time)} in all, {s.executions} executions, {s.steps} steps "
         "on both sides",
         _coverage(s),
-        f"hits:       {s.hits} programs with a broken rule or a difference, "
+        f"hits:       {counted(s.hits, 'program')} with a broken rule or a difference, "
         f"{s.inconclusive} inconclusive",
         (benefit_text(dict(s.benefit)) or "benefit: none").replace(": ", ":    ", 1),
     ]
@@ -106,10 +107,10 @@ def summary(s: Snapshot, executions: int | None = None) -> list[str]:
 
 def _coverage(s: Snapshot) -> str:
     if exists_in_c_only(s.settings.patched):  # nothing of it is run in Python
-        return f"corpus:     {s.corpus} programs"
+        return f"corpus:     {counted(s.corpus, 'program')}"
     return (
         f"coverage:   {s.lines} of {s.lines_total} blocks of model code, {s.pairs} pairs of steps, "
-        f"{s.windows} windows entered; {s.corpus} programs in the corpus"
+        f"{s.windows} windows entered; {counted(s.corpus, 'program')} in the corpus"
     )
 
 
@@ -147,8 +148,3 @@ def _ahead(s: Snapshot) -> list[str]:
     if s.state == ENDED:
         lines.append(f"more:       gmemdiff resume -w {s.root}; gmemdiff report -w {s.root}")
     return lines
-
-
-def counted(number: int, what: str) -> str:
-    """``1 program``, ``2 programs``."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
