@@ -180,10 +180,11 @@ def guest_flush(kvm: Kvm, vcpu: Vcpu) -> Steps[int]:
 def kvm_vcpu_pre_fault_memory(kvm: Kvm, vcpu: Vcpu, gpa: int, size: int) -> Steps[int]:
     """Mirror of kvm_vcpu_pre_fault_memory(), virt/kvm/kvm_main.c.
 
-    Returns the pages done, or an errno when the first one already failed.
+    Returns the pages done, or an errno when the first one already failed.  arm64 has no such
+    ioctl, and answers EINVAL to one that it does not know.
     """
     if not kvm.x86:
-        return -EOPNOTSUPP
+        return -EINVAL
     if gpa & PAGE_MASK or size & PAGE_MASK or size == 0 or gpa + size > U64:
         return -EINVAL
     vcpu.mode = OUTSIDE_GUEST_MODE

@@ -196,7 +196,8 @@ static s64 kvm_tdp_map_page(struct kvm *kvm, struct kvm_vcpu *vcpu, s64 gfn);
 
 /*
  * kvm_vcpu_pre_fault_memory(), virt/kvm/kvm_main.c.  Returns the pages done, or an errno when the
- * first one already failed.
+ * first one already failed.  arm64 has no such ioctl, and answers EINVAL to one that it does not
+ * know.
  */
 s64 kvm_vcpu_pre_fault_memory(struct kvm *kvm, struct kvm_vcpu *vcpu, u64 gpa, u64 size)
 {
@@ -204,7 +205,7 @@ s64 kvm_vcpu_pre_fault_memory(struct kvm *kvm, struct kvm_vcpu *vcpu, u64 gpa, u
 	u64 end;
 
 	if (!kvm->x86)
-		return -EOPNOTSUPP;
+		return -EINVAL;
 	if (gpa & PAGE_MASK || size & PAGE_MASK || !size)
 		return -EINVAL;
 	if (__builtin_add_overflow(gpa, size, &end))

@@ -161,6 +161,7 @@ ERRNOS: Final = {
     "fault, private: EFAULT": "fault_private_efault",
     "pre-fault: EINVAL": "pre_fault_einval",
     "pre-fault: EOPNOTSUPP": "pre_fault_eopnotsupp",
+    "pre-fault, arm64: EINVAL": "pre_fault_arm64_einval",
     "pre-fault: EINTR": "pre_fault_eintr",
     "pre-fault: ENOENT": "pre_fault_enoent",
     "pre-fault: EFAULT": "pre_fault_errors",
