@@ -23,9 +23,7 @@ void cells_learn(struct cell *cell, u32 mine, bool write)
 	if (cell->id || !(others >> ACTOR_BITS ||
 			  (others && cell->touched & mine << ACTOR_BITS)))
 		return;
-	cw.over |= cw.nr_shared == SHARED_MAX;
-	cw.nr_shared += cw.nr_shared < SHARED_MAX;
-	cell->id = cw.nr_shared;
+	cell->id = 1 + cw.nr_shared++ % SHARED_MAX;
 }
 
 void cells_more_log(void)
@@ -102,7 +100,6 @@ bool cells_begin(const struct arena_lanes *lanes, const struct program *program,
 		memset(cw.cells, 0,
 		       (KVM_CELLS + lanes->nr * LANE_CELLS) * sizeof(*cw.cells));
 		cw.nr_shared = NR_FIXED;
-		cw.over = false;
 		kind_of(&kvm->srcu, sizeof(kvm->srcu), CELL_SRCU);
 		kind_of(&kvm->text, sizeof(kvm->text), CELL_UNSEEN);
 		kind_of(&kvm->busy, WORD, CELL_UNSEEN);
@@ -191,9 +188,7 @@ u32 cells_shared(void)
 void footprint_assume(struct footprint *footprint, u32 known)
 {
 	for (u32 i = known; i < cw.nr_shared; i++) {
-		touch(footprint, i, false);
-		touch(footprint, i, true);
+		touch(footprint, i % SHARED_MAX, false);
+		touch(footprint, i % SHARED_MAX, true);
 	}
-	if (cw.over)
-		touch(footprint, SHARED_MAX - 1, true);
 }

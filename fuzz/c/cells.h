@@ -13,11 +13,11 @@
 #include "arena.h"
 #include "execution.h"
 
-#define SHARED_MAX 256 /* cells that are told apart in a footprint; more count as the last one */
+#define SHARED_MAX 128 /* cells that are told apart in a footprint; of more, some share a bit */
 
 /*
  * What steps have read and written, of the cells that more than one actor gets at and somebody
- * writes: one bit for each.
+ * writes: one bit for each, or for a few.
  */
 struct footprint {
 	u64 read[SHARED_MAX / 64], written[SHARED_MAX / 64];

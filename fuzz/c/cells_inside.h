@@ -19,7 +19,7 @@ enum cell_kind {
 /* touched: a bit for each actor that did; and above them, for each that wrote. */
 struct cell {
 	u32 touched;
-	uint16_t id; /* 1 + number of a shared one, or 0 */
+	uint16_t id; /* 1 + bit of a shared one, or 0 */
 	uint16_t kind;
 };
 
@@ -37,7 +37,6 @@ struct cells {
 	u32 mine, both, stamp; /* of the open step */
 	struct footprint now;
 	u32 nr_shared;
-	bool over; /* more than SHARED_MAX */
 	struct { u32 cell; u64 before; } *log;
 	u32 nr_log, room, begun;
 	struct cell cells[KVM_CELLS + TASKS_MAX * LANE_CELLS];
