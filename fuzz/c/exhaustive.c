@@ -98,7 +98,7 @@ static void let_in(struct node *node)
 	snapshot_restore();
 	ex.nr_passed = node->nr_passed;
 	ex.left = node->left - 1;
-	ex.nr_taken = ex.result.preemptions - ex.left;
+	ex.nr_taken = ex.bound - ex.left;
 	ex.taken[ex.nr_taken - 1] = (struct taken){ ex.nr_passed - 1, to };
 	if (exec.at_boundary) {
 		cells_open(node->actor);
@@ -127,7 +127,7 @@ static bool back(void)
 {
 	while (ex.nr_nodes) {
 		struct node *node = top();
-		bool first = node->left == ex.result.preemptions;
+		bool first = is_first(node);
 
 		take_in(node, &ex.child);
 		count_in(node, &ex.child.found.counts);
@@ -142,9 +142,11 @@ static bool back(void)
 			let_in(node);
 			return true;
 		}
+		if (first) /* not before: the ones that are tried are counted from the lowest up */
+			ex.result.units += node->nr_left_out;
 		settle(node);
 	}
-	ex.result.schedules = ex.child.found.counts.of[ex.result.preemptions];
+	ex.result.schedules = ex.child.found.counts.of[ex.bound];
 	return false;
 }
 
@@ -154,20 +156,20 @@ EXPORT void gmemdiff_exhaust_check(bool on)
 }
 
 /* Begin anew, within a bound.  again: the same program.  Returns NULL, or why not. */
-static const char *start(u32 preemptions, bool again)
+static const char *start(u32 bound, bool again)
 {
 	struct arena_lanes *lanes = arena_lanes_begin(ex.program->nr_actors + 1);
 	u32 sets;
 
 	ex.lanes = lanes;
-	ex.result.preemptions = ex.left = preemptions;
+	ex.bound = ex.left = bound;
 	ex.result.units = 0;
 	ex.nr = ex.reduced ? ex.program->nr_actors : 0;
 	ex.nr_nodes = ex.nr_passed = ex.nr_taken = 0;
 	ex.inside = ex.chosen = false;
 	ex.child.found.sets = ex.child_sets;
 	sets = 2 * ex.nr;
-	if (!lanes || !visited_begin(preemptions, sets, ex.bytes_max))
+	if (!lanes || !visited_begin(bound, sets, ex.bytes_max))
 		return "no memory";
 	current = NULL;
 	exec.recorder = NULL;
@@ -200,7 +202,7 @@ EXPORT const char *gmemdiff_exhaust_begin(u32 preemptions, u64 bytes_max, u64 un
 	ex.program = gmemdiff_side()->program();
 	ex.reduced = reduced;
 	ex.units_skipped = units;
-	ex.preemptions = preemptions;
+	ex.result.preemptions = preemptions;
 	ex.bytes_max = bytes_max;
 	ex.begin = label_id("begin");
 	ex.resume = label_id("resume");
@@ -221,7 +223,7 @@ static bool learnt(void)
 		return false;
 	ex.learning = false;
 	ex.result.runs = ex.result.budget_ends = ex.result.let_in = ex.result.left_out = 0;
-	if (start(ex.preemptions, true))
+	if (start(ex.result.preemptions, true))
 		ex.result.progress = PROGRESS_NO_MEMORY;
 	return true;
 }

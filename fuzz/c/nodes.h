@@ -38,6 +38,7 @@ struct node {
 	int trying; /* who is let in */
 	u32 targets, others; /* others: one bit for each actor that is still to be let in */
 	u32 left; /* preemptions, before this one */
+	u32 nr_left_out; /* by the reduction */
 	u32 nr_passed; /* boundaries of the path so far */
 	u32 steps; /* of the actor from here, while it goes on */
 	u32 shared; /* shared cells that its footprints know of */
@@ -60,7 +61,7 @@ struct exploration {
 	struct exhausted result;
 	struct arena_lanes *lanes;
 	u64 bytes_max;
-	u32 preemptions;
+	u32 bound; /* of the search: less than the one asked for, while it learns */
 	struct actor *actor; /* whose turn begins, or goes on; NULL: nobody can run */
 	bool inside; /* it is at a boundary and was let go on */
 	bool chosen; /* its turn comes because somebody was preempted for it */
@@ -92,6 +93,12 @@ static inline struct footprint *until_of(const struct node *node)
 static inline struct footprint *let_in_of(const struct node *node)
 {
 	return until_of(node) + ex.nr;
+}
+
+/* Whether the path has no preemption so far, of a search that counts. */
+static inline bool is_first(const struct node *node)
+{
+	return node->left == ex.bound && !ex.learning;
 }
 
 /* path.c */

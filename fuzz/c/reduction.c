@@ -75,7 +75,7 @@ void leave_out(struct node *node, const struct child *child)
 		for (u32 i = 0; i < ex.nr; i++)
 			footprint_add(&until[i], &stop);
 		ex.result.left_out++;
-		ex.result.units += node->left == ex.result.preemptions;
+		node->nr_left_out++;
 	}
 }
 

@@ -140,6 +140,25 @@ vcpu0:
 )
 
 
+RACE = parse(
+    """gmemdiff 1
+profile: v7.2 x86-direct
+setup:
+  create_gmem fd=gmem0 size=8p
+  mmap hva=A len=8p share=private
+  set_region slot=0 size=8p hva=A flags=GUEST_MEMFD fd=gmem0
+  user_write hva=A+1p value=1
+vcpu0:
+  write gfn=0 value=7
+vmm0:
+  munmap hva=A len=8p
+  set_region slot=0 size=0p
+kthread0:
+  reclaim hva=A+1p
+"""
+)
+
+
 def test_an_empty_page_cache_is_told_from_one_that_holds_page_one_with_nothing_in_it() -> None:
     survey = explorer_of("seed").explore(PAGE_ONE, 2)
     caches = {
@@ -195,3 +214,25 @@ def test_two_preemptions_are_explored_as_they_are_enumerated(program: Program) -
 @settings(SETTINGS, max_examples=60)
 def test_three_preemptions_are_explored_as_they_are_enumerated(program: Program) -> None:
     agree(program, "stock", 3)
+
+
+@pytest.mark.parametrize("reduced", [True, False])
+def test_a_search_that_was_stopped_within_a_bound_goes_on_where_it_was(reduced: bool) -> None:
+    engine = explorer_of("seed")
+    whole = engine.explore(RACE, 3, reduced=reduced)
+    so_far = engine.explore(RACE, 3, lambda _: False, steps_at_once=300, reduced=reduced)
+    assert (so_far.preemptions, so_far.units) == (3, 0)
+    sessions = 1
+    while not so_far.complete:
+        assert sessions < 1000
+        units = so_far.units
+        more = engine.explore(
+            RACE, 3, lambda s, units=units: s.units <= units,  # type: ignore[misc]
+            units=units, steps_at_once=2000, reduced=reduced,
+        )  # fmt: skip
+        more.add(so_far)
+        assert more.complete or more.units > units
+        so_far, sessions = more, sessions + 1
+    assert sessions > 2
+    assert fewest_of(so_far) == fewest_of(whole)
+    assert so_far.skipped
