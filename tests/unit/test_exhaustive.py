@@ -221,7 +221,8 @@ def test_a_search_that_was_stopped_within_a_bound_goes_on_where_it_was(reduced: 
     engine = explorer_of("seed")
     whole = engine.explore(RACE, 3, reduced=reduced)
     so_far = engine.explore(RACE, 3, lambda _: False, steps_at_once=300, reduced=reduced)
-    assert (so_far.preemptions, so_far.units) == (3, 0)
+    assert so_far.preemptions == 3
+    assert not (reduced and so_far.units)  # it has only learnt which words are shared
     sessions = 1
     while not so_far.complete:
         assert sessions < 1000
