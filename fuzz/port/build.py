@@ -231,7 +231,8 @@ def _made(
             continue
         counted = covered and file in model and file not in NOT_COVERED
         how = _explored(compiler) if options.explored and file in model else whole
-        own = (*_FLAGS, *sanitizers, *how, *((_COVERAGE,) if counted else ()))
+        fast = ("-O3",) if options.explored else ()  # for hours
+        own = (*_FLAGS, *fast, *sanitizers, *how, *((_COVERAGE,) if counted else ()))
         units.append(_Unit(file, text, own))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -102,8 +102,24 @@ def test_a_wrong_command_line_is_bad_input(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(("ops", "slots"), [(1, 1), (2, 1), (2, 2)])
 def test_a_class_has_as_many_programs_as_it_counts_and_none_twice(ops: int, slots: int) -> None:
-    programs = list(ProgramClass(DIRECT, ops, slots).programs())
-    assert len(programs) == len(set(programs)) == ProgramClass(DIRECT, ops, slots).count()
+    for actors in (1, 2):
+        all_of_them = ProgramClass(DIRECT, ops, slots, actors=actors)
+        programs = list(all_of_them.programs())
+        assert len(programs) == len(set(programs)) == all_of_them.count()
+        assert all(len(program.actors) >= actors for program in programs)
+
+
+def test_a_sample_is_drawn_from_the_class_and_tells_that_it_is_not_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    programs = ProgramClass(DIRECT, 2, 2, actors=2)
+    assert set(programs.drawn(300, 0)) <= set(programs.programs())
+    assert programs.drawn(5, 0) == programs.drawn(5, 0) != programs.drawn(5, 1)
+    words = ("--all-programs", "ops=2", "slots=2", "actors=2", "--sample", "20", "-k", "1")
+    assert main(["explore", *words, "-j", "1"]) == 6
+    told_of = capsys.readouterr().out
+    assert "20 of " in told_of
+    assert "the class takes about" in told_of
 
 
 def test_a_class_that_was_stopped_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:

@@ -25,17 +25,18 @@ from tools.commands.options import json_option, model_options, profile
 from tools.explore.many import Task, Totals, engines_for, explore_all
 from tools.explore.program import NAMES
 from tools.explore.program import explore as explore_program
-from tools.explore.programs import OPS_MAX, SLOTS_MAX, ProgramClass, usable_kinds
+from tools.explore.programs import ACTORS, OPS_MAX, SLOTS_MAX, ProgramClass, usable_kinds
 from tools.explore.verdict import Item, compare, only_reference
 
-_CLASS: Final = re.compile(r"(ops|slots)=(\d+)")
+_CLASS: Final = re.compile(r"(ops|slots|actors)=(\d+)")
 _MIB: Final = 1 << 20
 
 
 @click.command()
 @click.argument("path", metavar="[FILE]", required=False)
-@click.argument("words", metavar="[ops=N slots=M]", nargs=-1)
-@click.option("--all-programs", is_flag=True, help="Every program of up to ops=N over slots=M.")
+@click.argument("words", metavar="[ops=N slots=M [actors=A]]", nargs=-1)
+@click.option("--all-programs", is_flag=True,
+              help="Every program of up to ops=N over slots=M, of at least A actors.")  # fmt: skip
 @click.option(
     "-k", "--preemptions", type=click.IntRange(0, PREEMPTIONS_MAX),
     help="The bound.  Default: 2, or as many as the program's own schedule has.",
@@ -48,6 +49,8 @@ _MIB: Final = 1 << 20
               help="Stop after so many seconds.")  # fmt: skip
 @click.option("--memory", "mebibytes", type=click.IntRange(min=1), default=1024,
               show_default=True, help="MiB for the states of a side, in each process.")  # fmt: skip
+@click.option("--sample", type=click.IntRange(min=1), metavar="N",
+              help="Of all programs, N drawn at random; tells how long all take.")  # fmt: skip
 @click.option("--no-reduction", is_flag=True,
               help="Also run schedules that are known to show nothing new.")  # fmt: skip
 @click.option("--checkpoint", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
@@ -59,6 +62,7 @@ _MIB: Final = 1 << 20
 def explore(
     path: str | None, words: tuple[str, ...], all_programs: bool, preemptions: int | None,
     wanted: Profile | None, jobs: int, seconds: float | None, mebibytes: int, no_reduction: bool,
+    sample: int | None,
     checkpoint: Path | None, out: Path | None, reference: str | None, patched: str | None,
     as_json: bool,
 ) -> int:  # fmt: skip
@@ -76,15 +80,15 @@ def explore(
     except NoCompilerError as error:
         click.echo(f"skipped: {error}", err=True)
         return exits.SKIPPED
-    asked = _Asked(seconds, mebibytes * _MIB, checkpoint, out, as_json, not no_reduction)
+    asked = _Asked(seconds, mebibytes * _MIB, checkpoint, out, as_json, not no_reduction, sample)
     if all_programs:
-        ops, slots = class_of([word for word in (path, *words) if word is not None])
+        ops, slots, actors = class_of([word for word in (path, *words) if word is not None])
         chosen = wanted or Profile("v7.2", "x86-tdp")
         bound = PREEMPTIONS_MIN if preemptions is None else preemptions
-        programs = ProgramClass(chosen, ops, slots)
+        programs = ProgramClass(chosen, ops, slots, actors=actors)
         names = reference or "stock", patched or "seed"
         return _all(programs, names, bound, jobs, asked)
-    if path is None or words or wanted is not None:
+    if path is None or words or wanted is not None or sample is not None:
         raise click.UsageError(
             "give one FILE; or --all-programs, ops=N and slots=M, with --profile if need be"
         )
@@ -101,10 +105,11 @@ class _Asked:
     out: Path | None
     as_json: bool
     reduced: bool
+    sample: int | None
 
 
-def class_of(words: list[str]) -> tuple[int, int]:
-    """Read ``ops=3 slots=2``."""
+def class_of(words: list[str]) -> tuple[int, int, int]:
+    """Read ``ops=3 slots=2 actors=1``; actors may be left out."""
     found = {}
     for word in words:
         match = _CLASS.fullmatch(word)
@@ -112,10 +117,11 @@ def class_of(words: list[str]) -> tuple[int, int]:
             raise click.UsageError(f"'{word}' is no part of a class; write for example "
                                    "--all-programs ops=3 slots=2")  # fmt: skip
         found[match[1]] = int(match[2])
-    for name, most in (("ops", OPS_MAX), ("slots", SLOTS_MAX)):
+    found.setdefault("actors", 1)
+    for name, most in (("ops", OPS_MAX), ("slots", SLOTS_MAX), ("actors", len(ACTORS))):
         if not 1 <= found.get(name, 0) <= most:
             raise click.UsageError(f"--all-programs takes {name}=N with N within 1..{most}")
-    return found["ops"], found["slots"]
+    return found["ops"], found["slots"], found["actors"]
 
 
 def _one(
@@ -173,7 +179,7 @@ def _all(
         Models().get(name)  # a wrong option is told once, before anything runs
     kinds, refused = usable_kinds(programs.profile)
     programs = replace(programs, kinds=kinds)
-    task = Task(programs, *names, bound, asked.bytes_max, asked.reduced)
+    task = Task(programs, *names, bound, asked.bytes_max, asked.reduced, asked.sample)
     count = programs.count()
     click.echo(f"class:     {programs}: {count:,} programs, up to {bound} preemptions", err=True)
     for kind, why in refused.items():
@@ -181,7 +187,7 @@ def _all(
     totals, whole, shown = Totals(), False, 0.0
     began = time.monotonic()
     for totals, all_of_it in explore_all(task, jobs, asked.seconds, asked.checkpoint):
-        whole = all_of_it
+        whole = all_of_it and asked.sample is None
         if time.monotonic() - shown > 2:
             shown = time.monotonic()
             click.echo(f"{totals.programs:,} of {count:,} programs, {totals.states:,} states, "
@@ -206,8 +212,10 @@ def _all(
                f"{time.monotonic() - began:.1f} s; {rate:,.0f} states a second")  # fmt: skip
     if not whole and share:
         hours = totals.seconds / share / 3600
-        click.echo(f"left:      at this rate the class takes at least {hours:.1f} h of processor "
-                   "time; larger programs come last, and take longer")  # fmt: skip
+        how = "at least " if asked.sample is None else "about "
+        more = "; larger programs come last, and take longer" if asked.sample is None else ""
+        click.echo(f"left:      at this rate the class takes {how}{hours:.1f} h of processor "
+                   f"time{more}")  # fmt: skip
     within = f"in {totals.programs:,} programs, within {bound} preemptions"
     _tell(items, written, complete, within)
     return _code(items, complete)

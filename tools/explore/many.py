@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, fields
 from itertools import islice
@@ -22,13 +22,17 @@ from tools.explore.program import Engines
 from tools.explore.programs import ProgramClass
 from tools.explore.verdict import Item, Sides, compare
 
+SEED: Final = 0  # of a sample
 CHUNK: Final = 50  # programs that one process takes at a time
 _SECONDS: Final = 5.0  # between two checkpoints
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is explored: every program of a class on two models, up to a bound."""
+    """What is explored: every program of a class on two models, up to a bound.
+
+    sample: so many of the programs, drawn at random, instead.
+    """
 
     programs: ProgramClass
     reference: str
@@ -36,10 +40,22 @@ class Task:
     preemptions: int
     bytes_max: int
     reduced: bool = True
+    sample: int | None = None
 
     def __str__(self) -> str:
         how = "" if self.reduced else " unreduced"
+        how += f" sample {self.sample}" if self.sample is not None else ""
         return f"{self.programs} {self.reference} {self.patched} {self.preemptions}{how}"
+
+    def count(self) -> int:
+        """How many programs are explored."""
+        return self.programs.count() if self.sample is None else self.sample
+
+    def ordered(self) -> Iterator[Program]:
+        """These, in their order."""
+        if self.sample is not None:
+            return iter(self.programs.drawn(self.sample, SEED))
+        return self.programs.programs()
 
 
 @dataclass(slots=True)
@@ -154,7 +170,7 @@ class _Worker:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.engines = engines_for(task.reference, task.patched)
-        self.programs = task.programs.programs()
+        self.programs = task.ordered()
         self.at = 0
 
     def chunk(self, number: int) -> Totals:
@@ -189,7 +205,7 @@ def explore_all(
     """
     saved = states.load(checkpoint, str(task)) if checkpoint is not None else {}
     totals = Totals.from_json(saved["totals"]) if saved else Totals()
-    chunks = -(-task.programs.count() // CHUNK)
+    chunks = -(-task.count() // CHUNK)
     done, until = int(saved.get("chunks", 0)), time.monotonic() + (seconds or float("inf"))
     kept = time.monotonic()
     yield totals, done == chunks

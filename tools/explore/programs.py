@@ -10,8 +10,9 @@ slots renamed (up to the order in which a walk over both meets them).
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement, product
 from typing import Final
 
@@ -28,6 +29,9 @@ OPS_MAX: Final = 8
 _PAGES: Final = 8  # of a slot: as many as a fault can prefetch around
 _FILLED: Final = 2  # of them, which user space has written
 _AREA: Final = "ABC"
+
+Share = tuple[int, ...]  # how many ops each of ACTORS has
+_Menus = tuple[Program, dict[str, list[tuple[int, Op]]]]  # without ops; what each actor can do
 
 # Ops by actor, for slot {n} at gfn {gfn} and user address {hva}; then those of kinds with a file.
 _OPS: Final = {
@@ -48,29 +52,54 @@ _FILE_OPS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ProgramClass:
-    """ops: of the actors together, at most.  kinds: of slots, in each combination once."""
+    """ops: of the actors together, at most.  kinds: of slots, in each combination once.
+
+    actors: so many have something to do, at least.
+    """
 
     profile: Profile
     ops: int
     slots: int
     kinds: tuple[str, ...] = KINDS
+    actors: int = 1
 
     def __str__(self) -> str:
-        return f"{self.profile} ops={self.ops} slots={self.slots} of {'|'.join(self.kinds)}"
+        name = f"{self.profile} ops={self.ops} slots={self.slots} of {'|'.join(self.kinds)}"
+        return name if self.actors == 1 else f"{name} actors={self.actors}"
 
     def programs(self) -> Iterator[Program]:
         """All of them: fewer ops first."""
-        for total in range(1, self.ops + 1):
-            for kinds in combinations_with_replacement(self.kinds, self.slots):
-                yield from _programs(self.profile, kinds, total)
+        for kinds, share in self._parts():
+            yield from _programs(self.profile, kinds, share)
 
     def count(self) -> int:
         """How many there are, without making each."""
-        return sum(
-            _count(kinds, total)
-            for total in range(1, self.ops + 1)
-            for kinds in combinations_with_replacement(self.kinds, self.slots)
-        )
+        return sum(_count(kinds, share) for kinds, share in self._parts())
+
+    def drawn(self, number: int, seed: int) -> list[Program]:
+        """Some of them, each as likely as any other; one may come twice."""
+        rng = random.Random(seed)
+        parts = list(self._parts())
+        weights = [_count(kinds, share) for kinds, share in parts]
+        made: dict[tuple[str, ...], _Menus] = {}
+        programs = []
+        for kinds, share in rng.choices(parts, weights, k=number):
+            if kinds not in made:
+                made[kinds] = _ops(self.profile, kinds)
+            bare, menus = made[kinds]
+            picked: list[tuple[int, Op]] = []
+            while not picked or not _canonical(kinds, [n for n, _ in picked]):
+                picked = [rng.choice(menu) for menu in _choices(menus, share)]
+            programs.append(_program(bare, share, [op for _, op in picked]))
+        return programs
+
+    def _parts(self) -> Iterator[tuple[tuple[str, ...], Share]]:
+        """What kinds the slots are of, and how many ops each actor has: fewer ops first."""
+        for total in range(1, self.ops + 1):
+            for kinds in combinations_with_replacement(self.kinds, self.slots):
+                for share in _shares(total):
+                    if sum(n > 0 for n in share) >= self.actors:
+                        yield kinds, share
 
 
 def _region(kind: str, n: int) -> str:
@@ -102,7 +131,7 @@ def _lines(actor: str, kinds: Sequence[str]) -> list[tuple[int, str]]:
     return lines
 
 
-def _ops(profile: Profile, kinds: Sequence[str]) -> tuple[Program, dict[str, list[tuple[int, Op]]]]:
+def _ops(profile: Profile, kinds: Sequence[str]) -> _Menus:
     """The program with the setup alone, and the ops of each actor."""
     menus = {actor: _lines(actor, kinds) for actor in ACTORS}
     lines = ["gmemdiff 1", f"profile: {profile}", "setup:", *setup_lines(kinds)]
@@ -123,22 +152,26 @@ def _shares(total: int) -> Iterator[tuple[int, ...]]:
             yield share
 
 
-def _programs(profile: Profile, kinds: tuple[str, ...], total: int) -> Iterator[Program]:
+def _choices(menus: dict[str, list[tuple[int, Op]]], share: Share) -> list[list[tuple[int, Op]]]:
+    """What each op can be."""
+    return [menus[actor] for actor, n in zip(ACTORS, share, strict=True) for _ in range(n)]
+
+
+def _programs(profile: Profile, kinds: tuple[str, ...], share: Share) -> Iterator[Program]:
     bare, menus = _ops(profile, kinds)
-    for share in _shares(total):
-        choices = [menus[actor] for actor, n in zip(ACTORS, share, strict=True) for _ in range(n)]
-        for picked in product(*choices):
-            if not _canonical(kinds, [n for n, _ in picked]):
-                continue
-            ops = iter([op for _, op in picked])
-            actors = tuple(
-                Actor(name, tuple(next(ops) for _ in range(n)))
-                for name, n in zip(ACTORS, share, strict=True)
-                if n
-            )
-            yield Program(
-                profile, setup=bare.setup, actors=actors, vcpus=bare.vcpus, frames=bare.frames
-            )
+    for picked in product(*_choices(menus, share)):
+        if _canonical(kinds, [n for n, _ in picked]):
+            yield _program(bare, share, [op for _, op in picked])
+
+
+def _program(bare: Program, share: Share, picked: Sequence[Op]) -> Program:
+    ops = iter(picked)
+    actors = tuple(
+        Actor(name, tuple(next(ops) for _ in range(n)))
+        for name, n in zip(ACTORS, share, strict=True)
+        if n
+    )
+    return replace(bare, actors=actors)
 
 
 def _canonical(kinds: Sequence[str], named: Sequence[int]) -> bool:
@@ -153,24 +186,21 @@ def _canonical(kinds: Sequence[str], named: Sequence[int]) -> bool:
     return True
 
 
-def _count(kinds: tuple[str, ...], total: int) -> int:
+def _count(kinds: tuple[str, ...], share: Share) -> int:
     """How many programs _programs() gives: by the number of slots of each kind named so far."""
     menus = {actor: [n for n, _ in _lines(actor, kinds)] for actor in ACTORS}
-    count = 0
-    for share in _shares(total):
-        ways: dict[frozenset[int], int] = {frozenset(): 1}
-        for actor, n in zip(ACTORS, share, strict=True):
-            for _ in range(n):
-                after: dict[frozenset[int], int] = {}
-                for seen, number in ways.items():
-                    for slot in menus[actor]:
-                        earlier = [m for m in range(slot) if kinds[m] == kinds[slot]]
-                        if slot in seen or all(m in seen for m in earlier):
-                            key = seen | {slot}
-                            after[key] = after.get(key, 0) + number
-                ways = after
-        count += sum(ways.values())
-    return count
+    ways: dict[frozenset[int], int] = {frozenset(): 1}
+    for actor, n in zip(ACTORS, share, strict=True):
+        for _ in range(n):
+            after: dict[frozenset[int], int] = {}
+            for seen, number in ways.items():
+                for slot in menus[actor]:
+                    earlier = [m for m in range(slot) if kinds[m] == kinds[slot]]
+                    if slot in seen or all(m in seen for m in earlier):
+                        key = seen | {slot}
+                        after[key] = after.get(key, 0) + number
+            ways = after
+    return sum(ways.values())
 
 
 def usable_kinds(profile: Profile) -> tuple[tuple[str, ...], dict[str, str]]:
