@@ -43,6 +43,11 @@ _GUEST_MEMFD: Final = MEM_FLAGS["GUEST_MEMFD"]
 _ALIAS_GFN: Final = 0x400  # where slots that lay beside the layout start
 _KTHREADS: Final = (0, 1, 1, 2)
 _PREEMPTIONS: Final = (0, 1, 1, 2, 2, 3, 3, 4)
+# One setup in sixteen has an allocation that will fail: its own, or the first of the actors'.
+FAILING: Final = 0xF8
+FAILING_EARLY: Final = 0xF0
+FAILING_LATE: Final = 0xF8
+FAILING_WHAT: Final = 7  # bits, of which FAILURES
 _FRAMES: Final = (64, 64, 64, 64, 64, 64, 128, 24)
 
 
@@ -179,6 +184,14 @@ LAYOUTS: Final[tuple[Callable[[_Setup], None], ...]] = (
 )
 
 
+def _slot_of_smm(s: _Setup) -> None:
+    """A gmem-only slot that SMM alone sees, on a file of its own, at the addresses of another."""
+    first, fd = (s.world.regions or s.world.graves)[0], len(s.world.files)
+    s.do("create_gmem", (fd, s.pages * PAGE, s.world.gmem_flags))
+    bound = first._replace(flags=_GUEST_MEMFD, fd=fd, offset=0, space=1)
+    s.do("set_region", bound.args())
+
+
 def _extras(s: _Setup, has_smm: bool) -> None:
     """What may lie around a layout: other mappings, an alias, pages already there."""
     byte = s.world.reader.byte()
@@ -193,8 +206,10 @@ def _extras(s: _Setup, has_smm: bool) -> None:
         s.do("munmap", ((s.page + s.pages // 2) * PAGE, PAGE))
     if byte & 0xF0 == 0xC0:
         s.plain_slot(s.page, _ALIAS_GFN, slot=2)
+    if byte & 0xF0 == 0xE0 and has_smm:
+        _slot_of_smm(s)
     if byte & 0xF0 == 0xD0 and has_smm:
-        first = s.world.regions[0]
+        first = (s.world.regions or s.world.graves)[0]
         bound = first._replace(flags=0, fd=FD_NONE, offset=0) if first.is_gmem else first
         s.do("set_region", bound._replace(space=1).args())
     areas = s.world.touchable()
@@ -208,8 +223,13 @@ def _extras(s: _Setup, has_smm: bool) -> None:
 def draw_setup(world: World, place: int) -> tuple[Op, ...]:
     """Draw a layout, the one that the byte `place` stands for, and what lies around it."""
     setup = _Setup(world)
+    failing = world.reader.byte()
+    if failing & FAILING == FAILING_EARLY:
+        setup.do("fail_next", (failing & FAILING_WHAT,))
     LAYOUTS[place % len(LAYOUTS)](setup)
     _extras(setup, has_smm=world.profile.has("x86") and not world.private)
+    if failing & FAILING == FAILING_LATE:
+        setup.do("fail_next", (failing & FAILING_WHAT,))
     return tuple(setup.ops)
 
 

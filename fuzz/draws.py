@@ -82,6 +82,7 @@ WEIGHTS: Final = {
     "clear_flush_young": 12,
     "exit_mm": 1,
     # any
+    "fail_next": 5,
     "nop": 1,
 }
 _FEATURE: Final = {"pre_fault": "pre_fault"} | {op: "gpc" for op in OPS if op.startswith("gpc_")}

@@ -53,6 +53,7 @@ class Harness:
     counters: COUNTERS bytes; whoever reads them clears them before each execution.
     executions, steps: done so far by looks(), a step of either side being one.
     recent: programs that looks() came by and that showed something new.
+    parted: programs under which the sides took different steps, where few do.
     draw: gives random programs to run beside the inputs; None: none are.
     """
 
@@ -69,6 +70,7 @@ class Harness:
         self.quick = patched  # for a run of which only the steps matter
         self.executions = self.steps = 0
         self.recent: deque[Program] = deque(maxlen=RECENT_MAX)
+        self.parted: deque[Program] = deque(maxlen=RECENT_MAX)
         self.draw: Draw | None = None
 
     def looks(self, program: Program) -> Iterator[tuple[Program, Look]]:

@@ -54,6 +54,9 @@ class Model:
     pure: bool  # they only look and answer
     # What runs programs on it when it is not run in Python: (plan, recorder) -> run.
     runner: Callable[[Any, Any], Any] | None = None
+    # What explores all schedules of a program: (program, preemptions, steps) -> Survey of
+    # fuzz/port/exhaustive.py, or None where it cannot.
+    survey: Callable[[Any, int, int], Any] | None = None
 
     @property
     def c_only(self) -> bool:

@@ -5,6 +5,9 @@ every run is a replay from the start, and each boundary it passes after its last
 gives one more schedule per other actor.  Two schedules that give the same run have the same
 future, so only the first is extended; an op that does nothing is no place to be preempted at.
 Otherwise, what makes it small is that programs are.
+
+Where a model can be explored in C (fuzz/port/exhaustive.py), that follows after the first few
+runs: it knows states again, and gets through where running one schedule after the other does not.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from fuzz.vocabulary import SETUP, Preemption, Program
 from reference.kvm import Kvm
 
 RUNS_MAX: Final = 10_000
+RUNS_FIRST: Final = 100  # before all schedules are explored, where they can be
+STEPS_EACH: Final = 1_000  # that take as long to explore as one run does here
 PREEMPTIONS_MIN: Final = 2
 Boundary = tuple[str, int, str, int]  # actor, op, label, occurrence
 
@@ -32,10 +37,17 @@ class SearchResult:
     runs: int
     preemptions_max: int
     complete: bool
+    states: int = 0  # explored in C, when it came to that
 
     def __str__(self) -> str:
         if self.found is not None:
             return f"found after {self.runs} schedules"
+        if self.states:
+            how = "all" if self.complete else "a part of the"
+            return (
+                f"not found in {how} schedules of up to {self.preemptions_max} preemptions, "
+                f"{self.states:,} states"
+            )
         how = "all" if self.complete else "the first"
         return (
             f"not found in {how} {self.runs} schedules of up to {self.preemptions_max} preemptions"
@@ -105,6 +117,44 @@ def search(
     runs_max: int = RUNS_MAX,
 ) -> SearchResult:
     """Look for a schedule of the program under which `wanted` holds on the model."""
+    if model.survey is None or runs_max <= RUNS_FIRST:
+        return _enumerate(program, model, wanted, runs_max)
+    first = _enumerate(program, model, wanted, RUNS_FIRST)
+    if first.found is not None or first.complete:
+        return first
+    return _explore(program, model, wanted, runs_max) or _enumerate(
+        program, model, wanted, runs_max
+    )
+
+
+def _explore(
+    program: Program, model: Model, wanted: Callable[[Run], bool], runs_max: int
+) -> SearchResult | None:
+    """The same by exploring bound after bound; None when the program cannot be explored."""
+    bound = max(PREEMPTIONS_MIN, len(program.schedule))
+    steps, states, runs = runs_max * STEPS_EACH, 0, RUNS_FIRST
+    seen: set[tuple[Preemption, ...]] = set()
+    for preemptions in range(PREEMPTIONS_MIN, bound + 1):
+        survey = model.survey(program, preemptions, steps) if model.survey is not None else None
+        if survey is None:
+            return None
+        steps, states = steps - survey.steps, states + survey.states
+        shown = [*survey.rules.values(), *(o.schedule for o in survey.outcomes.values())]
+        schedules = [each for each in dict.fromkeys(shown) if each not in seen]
+        for schedule in sorted(schedules, key=len):
+            seen.add(schedule)
+            runs += 1
+            if wanted(execute(model, replace(program, schedule=schedule))):
+                return SearchResult(schedule, runs, bound, complete=False, states=states)
+        if not survey.complete:
+            return SearchResult(None, runs, bound, complete=False, states=states)
+    return SearchResult(None, runs, bound, complete=True, states=states)
+
+
+def _enumerate(
+    program: Program, model: Model, wanted: Callable[[Run], bool], runs_max: int
+) -> SearchResult:
+    """The same by running one schedule after the other."""
     bound = max(PREEMPTIONS_MIN, len(program.schedule))
     others = {a.name: [b.name for b in program.actors if b is not a] for a in program.actors}
     idle = {(a.name, i) for a in program.actors for i, op in enumerate(a.ops) if op.name == "nop"}

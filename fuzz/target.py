@@ -90,6 +90,7 @@ class Target:
         self.harness = harness or Harness(reference, patched)
         self.mutator = Mutator(self.profiles, *ops, self._boundaries)
         self.mutator.recent = self.harness.recent
+        self.mutator.parted = self.harness.parted
         self.harness.draw = self.mutator.fresh
         self._programs: OrderedDict[bytes, Program | None] = OrderedDict()
         self._passed: OrderedDict[Program, tuple[Boundary, ...]] = OrderedDict()

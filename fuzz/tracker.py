@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from fuzz.vocabulary import FD_NONE, GMEM_FLAGS, MEM_FLAGS, PAGE, area_base
+from fuzz.vocabulary import FAILURES, FD_NONE, GMEM_FLAGS, MEM_FLAGS, PAGE, area_base
 from reference.features import Profile
 
 FREE_PAGE: Final = area_base("C") // PAGE  # nothing is mapped here at first
@@ -110,6 +110,7 @@ class World:
         self.present: dict[int, int] = {}  # pages the VMM has written -> the value
         self.value = 0
         self.room = 1  # pages from the place drawn last to the end of what it is in
+        self.failing = False  # what the next slot needs will not be had
         self.space = 0  # address space of the slot drawn last
         self.file = File(0, 1, 0)  # drawn last
 
@@ -272,18 +273,27 @@ class World:
     def did_set_region(self, args: tuple[int, ...]) -> None:
         """Delete, make or change a slot."""
         slot, gpa, size, hva, flags, fd, offset, space = args
+        place = (gpa // PAGE, size // PAGE, hva // PAGE)
+        made = Region(slot, *place, flags, fd, offset // PAGE, space)
+        if size and self.failing:  # worth a second try
+            self.failing = False
+            self.graves = [*self.graves, made][-GRAVES_MAX:]
+            return
         old = [r for r in self.regions if r.slot == slot and r.space == space]
         self.regions = [r for r in self.regions if r not in old]
         if size:
             self.graves = [r for r in self.graves if r.slot != slot or r.space != space]
-            place = (gpa // PAGE, size // PAGE, hva // PAGE)
-            self.regions.append(Region(slot, *place, flags, fd, offset // PAGE, space))
+            self.regions.append(made)
         else:
             self.graves = (self.graves + old)[-GRAVES_MAX:]
 
     def did_set_region1(self, args: tuple[int, ...]) -> None:
         """The same by the first version of the ioctl."""
         self.did_set_region((*args[:5], FD_NONE, 0, args[5]))
+
+    def did_fail_next(self, args: tuple[int, ...]) -> None:
+        """The next slot will not be made, if it is what is needed for that."""
+        self.failing = FAILURES[args[0] % len(FAILURES)] in ("memslot", "metadata")
 
     def did_user_write(self, args: tuple[int, ...]) -> None:
         """A page is there, with a value."""
@@ -314,6 +324,7 @@ EFFECTS: Final[dict[str, Callable[[World, tuple[int, ...]], None]]] = {
     "close": World.did_close,
     "set_region": World.did_set_region,
     "set_region1": World.did_set_region1,
+    "fail_next": World.did_fail_next,
     "user_write": World.did_user_write,
     "madvise": World.did_madvise,
     "gpc_activate": World.did_activate,

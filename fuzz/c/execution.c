@@ -25,12 +25,16 @@
 
 struct execution exec;
 
+/* Ops end after the last step that is allowed, each with a step of its own. */
+static struct passed_step trail[STEPS_MAX + (ACTORS_MAX + 1) * OPS_MAX + 2];
+
 /* What the setup of the last program left, for runs that start from there. */
 static struct {
 	bool valid;
 	struct kvm kvm;
 	struct actor setup;
 	u32 steps;
+	u64 path;
 	int nr_violations;
 	bool patch_acted;
 } kept;
@@ -44,6 +48,7 @@ bool patch_acted;
 
 extern struct label __start_gmemdiff_labels[], __stop_gmemdiff_labels[];
 static const char **names;
+static u32 *hashes; /* of the names */
 static u32 nr_names;
 
 static struct label *begin_label(void)
@@ -56,6 +61,15 @@ static int by_label_name(const void *a, const void *b)
 	return strcmp((*(struct label *const *)a)->name, (*(struct label *const *)b)->name);
 }
 
+static u32 hash_name(const char *name)
+{
+	u32 hash = 2166136261u;
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619u;
+	return hash;
+}
+
 static void intern_labels(void)
 {
 	size_t nr_sites = __stop_gmemdiff_labels - __start_gmemdiff_labels;
@@ -64,14 +78,18 @@ static void intern_labels(void)
 	if (names)
 		return;
 	names = calloc(nr_sites, sizeof(*names));
+	hashes = calloc(nr_sites, sizeof(*hashes));
 	sites = calloc(nr_sites, sizeof(*sites));
 	for (size_t i = 0; i < nr_sites; i++)
 		sites[i] = &__start_gmemdiff_labels[i];
 	qsort(sites, nr_sites, sizeof(*sites), by_label_name);
 	for (size_t i = 0; i < nr_sites; i++) {
-		if (!nr_names || strcmp(names[nr_names - 1], sites[i]->name))
+		if (!nr_names || strcmp(names[nr_names - 1], sites[i]->name)) {
+			hashes[nr_names] = hash_name(sites[i]->name);
 			names[nr_names++] = sites[i]->name;
+		}
 		sites[i]->id = nr_names - 1;
+		sites[i]->hash = hashes[nr_names - 1];
 	}
 	free(sites);
 }
@@ -89,6 +107,11 @@ u32 nr_labels(void)
 {
 	intern_labels();
 	return nr_names;
+}
+
+u32 label_hash(u32 id)
+{
+	return id < nr_labels() ? hashes[id] : 0;
 }
 
 const char *label_name(u32 id)
@@ -344,7 +367,11 @@ static __attribute__((noinline)) void tell_step(struct actor *actor)
 
 static inline void count_step(struct actor *actor)
 {
-	exec.run.steps++;
+	u64 who = (u64)actor->task.index << 32;
+	u32 what = actor->label->hash, number = exec.run.steps++;
+
+	exec.run.path = (exec.run.path ^ who ^ what) * 1099511628211u;
+	trail[number] = (struct passed_step){ exec.run.path, what };
 	if (exec.watched)
 		tell_step(actor);
 }
@@ -864,6 +891,8 @@ void run_init(struct program *program)
 	run->kvm = &exec.kvm;
 	run->end = END_FINISHED;
 	run->steps = 0;
+	run->path = 14695981039346656037u;
+	run->trail = trail;
 	run->nr_taken = run->nr_void = run->nr_violations = 0;
 	run->site[0] = run->error[0] = 0;
 	kvm_init(&exec.kvm, program);
@@ -925,6 +954,7 @@ struct run *execute(struct program *program, recorder_t recorder)
 		kept.kvm = exec.kvm;
 		kept.setup = exec.setup;
 		kept.steps = exec.run.steps;
+		kept.path = exec.run.path;
 		kept.nr_violations = exec.run.nr_violations;
 		kept.patch_acted = patch_acted;
 	}
@@ -943,6 +973,7 @@ struct run *execute_again(struct program *program)
 	exec.setup = kept.setup;
 	run->end = END_FINISHED;
 	run->steps = kept.steps;
+	run->path = kept.path;
 	run->nr_violations = kept.nr_violations;
 	patch_acted = kept.patch_acted;
 	run->nr_taken = run->nr_void = 0;

@@ -13,12 +13,17 @@
 #include "explore.h"
 #include "feedback.h"
 #include "marks.h"
+#include "parting.h"
 #include "strategy.h"
 #include "told.h"
 #include "vary.h"
 
 #define EXPORT __attribute__((visibility("default")))
 #define STRATEGY_EVERY 4 /* variants, of which one is scheduled by a strategy */
+#define PARTED_ALL 16 /* that part are all looked at again; then one in four */
+#define APART_MOST 1000
+#define APART_RUNS 50 /* more, for each schedule that does something new and parts */
+#define PARTED_RUNS 2000 /* of the first program that parts somewhere; of the next, half of it... */
 
 static struct {
 	const struct side *reference; /* the other library */
@@ -26,6 +31,9 @@ static struct {
 	u32 *translation; /* our label ids in theirs */
 	struct pool pool;
 	bool guided; /* what shows something new is kept */
+	struct parting parting; /* of the last run that did */
+	u32 seen; /* programs that part where this one does */
+	u32 extra; /* runs that it is worth for what it showed while it parted */
 	struct explored result;
 } explore;
 
@@ -44,6 +52,7 @@ EXPORT const char *gmemdiff_attach(const struct side *reference)
 	explore.reference = reference;
 	explore.marked = reference->stock && patch_marks != MARKS_MISSING;
 	forget_told();
+	forget_partings();
 	return NULL;
 }
 
@@ -119,6 +128,45 @@ static struct run *execute_driven(struct program *program, struct strategy *stra
 	return run;
 }
 
+/* Whether a schedule makes the two sides part. */
+static bool part(const struct run *before, const struct run *after)
+{
+	if (before == after || !runs_part(before, after, &explore.parting))
+		return false;
+	if (!explore.result.parted++)
+		explore.seen = parting_seen(explore.parting);
+	feedback_mode(FEEDBACK_FRESH);
+	feedback_note(PAIR_PARTING, explore.parting.theirs, explore.parting.ours);
+	feedback_mode(FEEDBACK_OFF);
+	return true;
+}
+
+/*
+ * Run a variant once more, to learn where it can be preempted, and, where its sides part, what
+ * was never done by a run that did.  Returns how much that is.
+ */
+static u32 look_again(struct program *theirs, const struct variant *variant, bool parted)
+{
+	u32 fresh = feedback_fresh;
+
+	feedback.apart = parted ? PAIR_APART : 0;
+	feedback_mode(parted ? FEEDBACK_FRESH : FEEDBACK_OFF);
+	schedule(theirs, variant->points, variant->nr_points, NULL);
+	execute_logged(theirs);
+	feedback_mode(FEEDBACK_OFF);
+	feedback.apart = 0;
+	return feedback_fresh - fresh;
+}
+
+static void tell(const struct variant *variant)
+{
+	/* What is only new must not take the place of what is bad. */
+	u32 most = variant->why & WHY_BAD ? FOUND_MAX : FOUND_NEW_MAX;
+
+	if (variant->why && explore.result.nr_found < most)
+		explore.result.found[explore.result.nr_found++] = *variant;
+}
+
 /* Note what a schedule shows, and why it is worth a look. */
 static void judge(struct program *theirs, struct run *before, struct run *after, u32 fresh,
 		  struct variant *variant)
@@ -126,7 +174,7 @@ static void judge(struct program *theirs, struct run *before, struct run *after,
 	explore.result.runs++;
 	explore.result.steps += after->steps + before->steps;
 	explore.result.fresh += fresh;
-	variant->why = fresh ? WHY_FRESH : 0;
+	variant->why |= fresh ? WHY_FRESH : 0;
 	if (before->end == END_HARNESS || after->end == END_HARNESS) {
 		variant->why |= WHY_FAILED;
 	} else if (before->nr_violations || after->nr_violations) {
@@ -137,10 +185,7 @@ static void judge(struct program *theirs, struct run *before, struct run *after,
 			       theirs->survival_promised)) {
 		variant->why |= worth_telling(1) ? WHY_DIFFERS : 0;
 	}
-	/* What is only new must not take the place of what is bad. */
-	if (variant->why &&
-	    explore.result.nr_found < (variant->why == WHY_FRESH ? FOUND_NEW_MAX : FOUND_MAX))
-		explore.result.found[explore.result.nr_found++] = *variant;
+	tell(variant);
 }
 
 /*
@@ -178,6 +223,8 @@ static void look(struct program *ours, struct program *theirs, struct variant *v
 	struct run *before, *after;
 	struct op before_ops[EDITS_MAX];
 	u32 fresh = feedback_fresh;
+	u32 apart;
+	bool parted;
 
 	put_ops(theirs, variant, before_ops);
 	feedback_mode(first ? FEEDBACK_ALL : FEEDBACK_FRESH);
@@ -190,14 +237,26 @@ static void look(struct program *ours, struct program *theirs, struct variant *v
 	feedback_mode(FEEDBACK_OFF);
 	/* The first one is done always: the others start from what its setup left. */
 	before = !first && same_on_both(after) ? after : execute_other(ours, variant, first);
+	parted = part(before, after) && explore.result.telling;
+	variant->why = parted && explore.result.parted == 1 ? WHY_PARTED : 0;
 	fresh = feedback_fresh - fresh;
 	judge(theirs, before, after, fresh, variant);
-	if (first) {
-		keep_parent(&explore.pool, variant);
-	} else if (fresh && explore.guided) { /* once more, to learn where it can be preempted */
-		schedule(theirs, variant->points, variant->nr_points, NULL);
-		execute_logged(theirs);
-		keep_parent(&explore.pool, variant);
+	if (first)
+		keep_parent(&explore.pool, variant, 0);
+	/* Where nearly all runs part, some speak for the others. */
+	parted = parted && (explore.result.parted < PARTED_ALL || !(explore.result.parted % 4));
+	if (!explore.guided || !(fresh || parted))
+		return take_ops_back(theirs, variant, before_ops);
+	apart = look_again(theirs, variant, parted);
+	if (apart) {
+		keep_parent(&explore.pool, variant,
+			    explore.parting.ours ? explore.parting.ours : explore.parting.theirs);
+		variant->why = WHY_PARTED;
+		tell(variant);
+		if (explore.extra < APART_MOST)
+			explore.extra += APART_RUNS;
+	} else if (!first) {
+		keep_parent(&explore.pool, variant, 0);
 	}
 	take_ops_back(theirs, variant, before_ops);
 }
@@ -207,6 +266,7 @@ static void look_first(struct program *ours, struct program *theirs, struct vari
 		       u64 seed)
 {
 	memset(variant, 0, sizeof(*variant));
+	explore.extra = 0;
 	memset(&explore.result, 0, offsetof(struct explored, found));
 	pool_init(&explore.pool, seed);
 	for (int i = 0; i < theirs->nr_points && i < SWITCHES_MAX; i++) {
@@ -216,7 +276,18 @@ static void look_first(struct program *ours, struct program *theirs, struct vari
 			{ point->actor, point->op, point->label, point->occurrence }, point->to
 		};
 	}
+	explore.result.telling = partings_tell();
 	look(ours, theirs, variant, true, NULL);
+}
+
+/* How many schedules a program is worth, as far as that is known. */
+static u32 worth(u32 runs, u32 most)
+{
+	u32 parted = explore.result.parted ? PARTED_RUNS / explore.seen : 0;
+
+	if (explore.result.telling)
+		return (parted > runs ? parted : runs) + explore.extra;
+	return explore.result.nr_found ? runs : most;
 }
 
 /*
@@ -233,13 +304,14 @@ EXPORT const struct explored *gmemdiff_explore(u64 seed, u32 runs, u32 most)
 	strategy_init(&pct, STRATEGY_PCT, seed, 2 + seed % 3);
 	look_first(ours, theirs, &variant, seed);
 	explore.guided = true;
-	for (u32 i = 1; i < (explore.result.nr_found ? runs : most); i++) {
+	for (u32 i = 1; i < worth(runs, most); i++) {
 		if (explore.result.nr_found == FOUND_MAX)
 			break;
 		draw_variant(&explore.pool, theirs, &variant);
 		look(ours, theirs, &variant, false,
 		     i % STRATEGY_EVERY ? NULL : i % (2 * STRATEGY_EVERY) ? &walk : &pct);
 	}
+	parting_count(explore.result.parted);
 	return &explore.result;
 }
 
@@ -263,5 +335,6 @@ EXPORT const struct explored *gmemdiff_explore_by(u32 kind, u32 depth, u64 seed,
 			draw_schedule(&explore.pool, theirs, &variant);
 		look(ours, theirs, &variant, false, drawn ? NULL : &strategy);
 	}
+	parting_count(explore.result.parted);
 	return &explore.result;
 }

@@ -30,6 +30,8 @@ enum why {
 	WHY_BROKEN = 2, /* a rule, on either side */
 	WHY_DIFFERS = 4, /* what user space or the guest can see */
 	WHY_FAILED = 8, /* the port itself */
+	WHY_PARTED = 16, /* the two sides took different steps (parting.h) */
+	WHY_BAD = WHY_BROKEN | WHY_DIFFERS | WHY_FAILED,
 };
 
 #define CHOSEN_MAX 8 /* preemptions of a drawn schedule; a strategy makes up to SWITCHES_MAX */
@@ -66,6 +68,8 @@ struct variant {
 struct explored {
 	u32 runs; /* of the program, on both sides */
 	u32 fresh; /* new pairs */
+	u32 parted; /* runs that took other steps on one side than on the other */
+	u32 telling; /* few programs do that */
 	u64 steps; /* of both sides */
 	u32 nr_found;
 	struct variant found[FOUND_MAX];

@@ -68,10 +68,18 @@ struct op_result {
 	const char *text; /* of RESULT_TEXT */
 };
 
+/* A step, as runs of two builds can be compared. */
+struct passed_step {
+	u64 path; /* a hash of all steps up to this one, and of who took them */
+	u32 what; /* a hash of this one's label */
+};
+
 struct run {
 	struct kvm *kvm;
 	enum end end;
 	u32 steps;
+	u64 path; /* of the last step */
+	const struct passed_step *trail; /* of all steps */
 	struct op_result setup_results[OPS_MAX];
 	struct op_result results[ACTORS_MAX][OPS_MAX];
 	int nr_taken, nr_void;
@@ -141,5 +149,6 @@ const struct chosen_point *switches_made(u32 *n);
 u32 label_id(const char *name);
 u32 nr_labels(void);
 const char *label_name(u32 id);
+u32 label_hash(u32 id); /* of the name; never 0 for a label that there is */
 
 #endif

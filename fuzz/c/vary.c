@@ -4,6 +4,8 @@
 
 #include "vary.h"
 
+#define NEAR 8 /* steps around the one where the sides part */
+
 static struct arg_info args[NR_OPS][sizeof(((struct op *)NULL)->args) / sizeof(u64)];
 
 /* Learn about arguments: one entry for each that an op can have, in the order of ops. */
@@ -15,6 +17,7 @@ __attribute__((visibility("default"))) void gmemdiff_args(const struct arg_info 
 void pool_init(struct pool *pool, u64 seed)
 {
 	pool->nr = 0;
+	pool->nr_parted = 0;
 	pool->random = seed | 1;
 }
 
@@ -32,6 +35,21 @@ static bool same_place(const struct boundary *a, const struct boundary *b)
 	       a->occurrence == b->occurrence;
 }
 
+/*
+ * Where a patch acts is where its mistakes have their windows: every other preemption of a run
+ * that parted is near that step.
+ */
+static u32 draw_place(struct pool *pool, const struct parent *parent)
+{
+	u32 place;
+
+	if (!parent->near || draw(pool, 2))
+		return draw(pool, parent->nr_boundaries);
+	place = parent->near + draw(pool, NEAR);
+	place = place > NEAR / 2 ? place - NEAR / 2 - 1 : 0;
+	return place < parent->nr_boundaries ? place : parent->nr_boundaries - 1;
+}
+
 /* One more preemption, at a step that the parent's run passed. */
 static void add_point(struct pool *pool, const struct program *program, const struct parent *parent,
 		      struct variant *variant)
@@ -40,7 +58,7 @@ static void add_point(struct pool *pool, const struct program *program, const st
 
 	if (variant->nr_points >= CHOSEN_MAX || !parent->nr_boundaries || program->nr_actors < 2)
 		return;
-	point->at = parent->boundaries[draw(pool, parent->nr_boundaries)];
+	point->at = parent->boundaries[draw_place(pool, parent)];
 	point->to = draw(pool, program->nr_actors - 1);
 	point->to += point->to >= point->at.actor;
 	for (u32 i = 0; i < variant->nr_points; i++)
@@ -142,9 +160,16 @@ static void add_edit(struct pool *pool, const struct program *program, struct va
 	variant->nr_edits++;
 }
 
+static const struct parent *draw_parent(struct pool *pool)
+{
+	if (pool->nr_parted && draw(pool, 4))
+		return &pool->parted[draw(pool, pool->nr_parted)];
+	return &pool->parents[draw(pool, pool->nr)];
+}
+
 void draw_variant(struct pool *pool, const struct program *program, struct variant *variant)
 {
-	const struct parent *parent = &pool->parents[draw(pool, pool->nr)];
+	const struct parent *parent = draw_parent(pool);
 
 	variant->why = 0;
 	variant->kinds = 0;
@@ -178,14 +203,14 @@ void draw_schedule(struct pool *pool, const struct program *program, struct vari
 		add_point(pool, program, &pool->parents[0], variant);
 }
 
-/* Keep a variant, and where its run, the last one that was logged, can be preempted. */
-void keep_parent(struct pool *pool, const struct variant *variant)
+void keep_parent(struct pool *pool, const struct variant *variant, u32 parted)
 {
-	struct parent *parent;
+	struct parent *parents = parted ? pool->parted : pool->parents, *parent;
+	u32 *nr = parted ? &pool->nr_parted : &pool->nr;
 	const struct boundary *passed;
 	u32 n;
 
-	parent = &pool->parents[pool->nr < POOL_MAX ? pool->nr++ : draw(pool, POOL_MAX)];
+	parent = &parents[*nr < POOL_MAX ? (*nr)++ : draw(pool, POOL_MAX)];
 	parent->nr_points = variant->nr_points;
 	memcpy(parent->points, variant->points, variant->nr_points * sizeof(*variant->points));
 	parent->nr_edits = variant->nr_edits;
@@ -193,4 +218,8 @@ void keep_parent(struct pool *pool, const struct variant *variant)
 	passed = boundaries_passed(&n);
 	parent->nr_boundaries = n < BOUNDARIES_MAX ? n : BOUNDARIES_MAX;
 	memcpy(parent->boundaries, passed, parent->nr_boundaries * sizeof(*passed));
+	parent->near = 0;
+	for (u32 i = 0; parted && i < parent->nr_boundaries && !parent->near; i++)
+		if (label_hash(passed[i].label) == parted)
+			parent->near = i + 1;
 }

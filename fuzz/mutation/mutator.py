@@ -26,6 +26,7 @@ FRESH_EVERY: Final = 4
 FOUND_EVERY: Final = 6
 NESTED_EVERY: Final = 6
 RECENT_EVERY: Final = 3
+PARTED_EVERY: Final = 2
 STACKED_MAX: Final = 5  # mutations on top of each other
 TRIES_MAX: Final = 8  # mutations that do not apply
 
@@ -37,6 +38,7 @@ class Mutator:
     boundaries: gives the steps that a program passes.
     found: minimised programs of findings; whoever learns of more may replace it.
     recent: programs beside the corpus that showed something new (fuzz/harness.py).
+    parted: programs under which the sides took different steps, where few do.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Mutator:
         self.boundaries = boundaries
         self.found: Sequence[Program] = ()
         self.recent: Sequence[Program] = ()
+        self.parted: Sequence[Program] = ()
 
     def fresh(self, rng: random.Random) -> Program:
         """A random program, one time in NESTED_EVERY with a nested guest where there can be one."""
@@ -70,6 +73,8 @@ class Mutator:
             return self.fresh(rng)
         if self.found and not rng.randrange(FOUND_EVERY):
             program = rng.choice(self.found)
+        elif self.parted and not rng.randrange(PARTED_EVERY):
+            program = rng.choice(self.parted)
         elif self.recent and not rng.randrange(RECENT_EVERY):
             program = rng.choice(self.recent)
         return self._changed(program, self.boundaries(program), rng)

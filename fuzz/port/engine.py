@@ -32,12 +32,14 @@ from fuzz.port.runner import on_port
 from fuzz.search import execute
 from fuzz.vocabulary import Program
 
-SCHEDULES: Final = 200  # of each program
+SCHEDULES: Final = 100  # of each program
 # As long as nothing is found.  What is new stays in the corpus and comes again, so its schedules
 # need not all be drawn at once; of what is not, more schedules cost less than the next program.
 SCHEDULES_MAX: Final = 1000
-BESIDE: Final = 12  # random programs beside each input: about half of the time
+BESIDE_SHARE: Final = 2  # of all runs, one in so many is of random programs beside the inputs
 BESIDE_SCHEDULES: Final = 50  # of each of them
+AROUND: Final = 50  # at least, of one that parted
+AROUND_SHARE: Final = 3  # of all runs, at most one in so many
 FRESH_MAX: Final = 1  # replays of one input that are only new; what is bad is always replayed
 
 OnDrift = Callable[[Program, Drift], None]
@@ -55,6 +57,8 @@ class PortHarness(Harness):
         super().__init__(reference, patched)
         self.pair = pair
         self.on_drift = on_drift
+        self.beside = 0  # runs of random programs
+        self.around = 0  # runs around programs that parted
         self.c_only = patched.runner is not None
         self.fast = on_port(reference, pair.reference)
         self.quick = on_port(patched, pair.patched)
@@ -78,14 +82,26 @@ class PortHarness(Harness):
         """Random programs under strategies; libFuzzer is not told of pairs that are not its own."""
         rng = random.Random(seed_of(program))
         with self.pair.unseen():
-            for _ in range(BESIDE):
+            while self.beside <= self.executions // BESIDE_SHARE:
                 beside, strategy = draw(rng), rng.choice(STRATEGIES)
                 depth, seed = rng.randint(*DEPTHS), rng.getrandbits(64)
                 try:
                     explored = self.pair.explore_by(strategy, depth, beside, seed, BESIDE_SCHEDULES)
                 except BeyondPortError:
                     continue
+                self.beside += explored.runs
                 yield from self._told(explored, fresh_max=0)
+                if explored.telling and self.around <= self.executions // AROUND_SHARE:
+                    yield from self._around(explored)
+
+    def _around(self, explored: Explored) -> Iterator[tuple[Program, Look]]:
+        """Explore from the first schedule under which a random program parted."""
+        for found in explored.found:
+            if found.why & Why.PARTED:
+                around = self.pair.explore(found.program, seed_of(found.program), AROUND)
+                self.around += around.runs
+                yield from self._told(around, fresh_max=0)
+                break
 
     def _told(
         self, explored: Explored, fresh_max: int = FRESH_MAX
@@ -95,8 +111,11 @@ class PortHarness(Harness):
         self.steps += explored.steps
         fresh = 0
         for found in explored.found:
-            if found.why == Why.FRESH:
-                self.recent.append(found.program)
+            if found.why & Why.PARTED and explored.telling:
+                self.parted.append(found.program)
+            if not found.why & Why.BAD:
+                if found.why & Why.FRESH:
+                    self.recent.append(found.program)
                 fresh += 1
                 if fresh > fresh_max:
                     continue

@@ -37,6 +37,8 @@ class Why(IntFlag):
     BROKEN = 2  # a rule, on either side
     DIFFERS = 4  # what user space or the guest can see
     FAILED = 8  # the port itself
+    PARTED = 16  # the two sides took different steps
+    BAD = BROKEN | DIFFERS | FAILED
 
 
 class Point(ctypes.Structure):
@@ -82,6 +84,8 @@ class _Explored(ctypes.Structure):
     _fields_ = [
         ("runs", ctypes.c_uint32),
         ("fresh", ctypes.c_uint32),
+        ("parted", ctypes.c_uint32),
+        ("telling", ctypes.c_uint32),
         ("steps", ctypes.c_uint64),
         ("nr_found", ctypes.c_uint32),
         ("found", _Variant * FOUND_MAX),
@@ -106,6 +110,8 @@ class Explored:
     runs: int
     steps: int
     fresh: int
+    parted: int
+    telling: bool
     found: tuple[Found, ...]
 
 
@@ -173,7 +179,9 @@ class Pair:
             Found(self._scheduled(program, variant), Why(variant.why))
             for variant in result.found[: result.nr_found]
         )
-        return Explored(result.runs, result.steps, result.fresh, found)
+        return Explored(
+            result.runs, result.steps, result.fresh, result.parted, bool(result.telling), found
+        )  # fmt: skip
 
     def _scheduled(self, program: Program, variant: _Variant) -> Program:
         actors, labels = program.actors, self._labels

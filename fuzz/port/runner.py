@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, cast
 
 from fuzz.execution import End, Plan, Recorder, Run, Where
 from fuzz.overlay import Model
 from fuzz.port.encode import BeyondPortError
+from fuzz.port.exhaustive import PREEMPTIONS_MAX, Exhaustive, Survey
 from fuzz.port.library import Port
 from fuzz.port.rebuild import rebuild
 from fuzz.search import execute
 from fuzz.vocabulary import SETUP, Program
 from reference.kvm import Kvm
 
+TABLE_MAX: Final = 1 << 27  # bytes, for states
 _BROKEN: Final = re.compile(r"(\S+) at (.*): step (\d+), (\w+)\[(-?\d+)\] at (.*)")
 _RESULT: Final = re.compile(r"(\w+)\[(\d+)\] = (.*)")
 _STEP: Final = struct.Struct("iiII")  # struct taken_step of fuzz/c/program.h
@@ -130,4 +133,21 @@ def on_port(model: Model, port: Port) -> Model:
                 raise
             return execute(in_python, plan.program, plan, recorder)
 
-    return replace(model, runner=run)
+    return replace(model, runner=run, survey=surveyor(port))
+
+
+def surveyor(port: Port) -> Callable[[Program, int, int], Survey | None]:
+    """What explores programs on a port, as far as so many steps go; None: beyond its limits."""
+    exhaustive = Exhaustive(port)
+
+    def survey(program: Program, preemptions: int, steps: int) -> Survey | None:
+        if preemptions > PREEMPTIONS_MAX or steps <= 0:
+            return Survey(preemptions, why="beyond the bound")
+        try:
+            return exhaustive.explore(
+                program, preemptions, lambda so_far: False, TABLE_MAX, steps_at_once=steps
+            )
+        except BeyondPortError:
+            return None
+
+    return survey

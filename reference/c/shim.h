@@ -27,7 +27,7 @@
 struct label {
 	const char *name;
 	uint32_t id;
-	uint32_t pad;
+	uint32_t hash; /* of the name: the same in every build */
 };
 
 #define LABEL(text)                                                                            \
