@@ -2,8 +2,9 @@
 /*
  * Variants of one program: other schedules and small changes, from what showed something new.
  *
- * Each takes one variant that did, mostly one under which the two sides parted, and lets one more actor in at a step that its run passed, or
- * draws all of its preemptions anew; every other one also changes an op: an argument, or the whole.
+ * Each takes one that did, mostly one under which the two sides parted, and lets one more actor in
+ * at a step that its run passed, or draws all of its preemptions anew; every other one also changes
+ * an op: an argument, or the whole.
  */
 #ifndef GMEMDIFF_VARY_H
 #define GMEMDIFF_VARY_H

@@ -10,13 +10,17 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any, Final, cast
 
 from fuzz.execution import End, Plan, Recorder, Run, Where
 from fuzz.overlay import Model
+from fuzz.port.build import BuildError
+from fuzz.port.compiler import NoCompilerError
 from fuzz.port.encode import BeyondPortError
-from fuzz.port.exhaustive import PREEMPTIONS_MAX, Exhaustive, Survey
+from fuzz.port.exhaustive import PREEMPTIONS_MAX, Exhaustive, Survey, port_to_explore
 from fuzz.port.library import Port
+from fuzz.port.patching import PatchError
 from fuzz.port.rebuild import rebuild
 from fuzz.search import execute
 from fuzz.vocabulary import SETUP, Program
@@ -133,16 +137,29 @@ def on_port(model: Model, port: Port) -> Model:
                 raise
             return execute(in_python, plan.program, plan, recorder)
 
-    return replace(model, runner=run, survey=surveyor(port))
+    return replace(model, runner=run, survey=surveyor(model.name))
 
 
-def surveyor(port: Port) -> Callable[[Program, int, int], Survey | None]:
-    """What explores programs on a port, as far as so many steps go; None: beyond its limits."""
-    exhaustive = Exhaustive(port)
+def surveyor(name: str) -> Callable[[Program, int, int], Survey | None]:
+    """What explores programs on the model called `name`, as far as so many steps go.
+
+    It gives None for what is beyond the port.  The build that can be explored is made when it is
+    first needed, which few programs do.
+    """
+
+    @cache
+    def engine() -> Exhaustive | None:
+        try:
+            return Exhaustive(port_to_explore(name))
+        except (BuildError, NoCompilerError, PatchError):  # whoever runs models in C was told
+            return None
 
     def survey(program: Program, preemptions: int, steps: int) -> Survey | None:
         if preemptions > PREEMPTIONS_MAX or steps <= 0:
             return Survey(preemptions, why="beyond the bound")
+        exhaustive = engine()
+        if exhaustive is None:
+            return None
         try:
             return exhaustive.explore(
                 program, preemptions, lambda so_far: False, TABLE_MAX, steps_at_once=steps
