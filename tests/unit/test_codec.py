@@ -14,7 +14,7 @@ from fuzz.draws import DRAWS, op_table
 from fuzz.labels import STEP_LABELS
 from fuzz.text import format_program, parse, validate
 from fuzz.tracker import ByteReader, World
-from fuzz.vocabulary import OPS, PAGE, VMS, Op, Program
+from fuzz.vocabulary import FAILURES, OPS, PAGE, VMS, Op, Program
 from reference.features import PROFILES, Profile
 from tests.strategies import decoded_programs, profiles
 
@@ -205,3 +205,37 @@ def test_the_tracker_remembers_deleted_slots() -> None:
     assert (world.regions, world.graves) == ([], [made])
     world.did_set_region(made.args())
     assert (world.regions, world.graves) == ([made], [])
+
+
+def test_some_setups_have_an_allocation_that_fails_before_or_after_the_slots() -> None:
+    places: Counter[str] = Counter()
+    for program in some_programs(TDP):
+        names = [op.name for op in program.setup]
+        if "fail_next" in names:
+            places["early" if names.index("fail_next") == 0 else "late"] += 1
+    assert set(places) == {"early", "late"}
+    assert RUNS / 32 < places.total() < RUNS / 8
+
+
+def test_some_programs_have_a_guest_memfd_slot_of_smm_and_use_it_in_smm() -> None:
+    slots = uses = 0
+    for program in some_programs(TDP):
+        made = [op for op in program.setup if op.name == "set_region" and arg_of(op, "as")]
+        if not any(arg_of(op, "fd") >= 0 for op in made):
+            continue
+        slots += 1
+        accesses = [op for op in actor_ops(program) if op.name in ("read", "write")]
+        uses += any(arg_of(op, "smm") for op in accesses)
+    assert slots
+    assert uses
+
+
+def test_a_slot_that_found_no_memory_is_tried_again() -> None:
+    world = World(TDP, "default", ByteReader(b""))
+    world.did_fail_next((FAILURES.index("metadata"),))
+    slot = (0, 0, 8 * PAGE, 64 * PAGE, 0, -1, 0, 0)
+    world.did_set_region(slot)
+    assert [region.args() for region in world.graves] == [slot]
+    assert not world.regions
+    world.did_set_region(slot)
+    assert [region.args() for region in world.regions] == [slot]

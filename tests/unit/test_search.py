@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
 from fuzz.execution import BEGIN, Execution, Plan, Run
 from fuzz.invariants import Oracles
+from fuzz.judge import PATCHED_ONLY, UNSETTLED, judge
 from fuzz.overlay import Model, load_model
+from fuzz.port.runner import on_port
 from fuzz.search import execute, search
-from fuzz.text import parse
+from fuzz.text import load, parse
 from fuzz.vocabulary import SETUP, Preemption, Program
 from reference.kvm import Kvm
+from tests.ports import port_of
 
+CORPORA = Path(__file__).parents[2] / "corpora"
 STOCK = load_model("stock")
 RACE = parse(
     """gmemdiff 1
@@ -154,3 +159,35 @@ def test_the_programs_own_schedule_is_tried_early() -> None:
     answer = search(replace(RACE, schedule=own), STOCK, reads("1"))
     assert answer.found == own
     assert answer.runs == 2
+
+
+RETRIES = "mutants/retry_gives_up"  # shows with three preemptions and with no fewer
+
+
+def test_what_takes_three_preemptions_is_settled_where_the_model_can_be_explored() -> None:
+    program = load(CORPORA / "mutants/retry_gives_up.prog")
+    models = [on_port(load_model(name), port_of(name)) for name in ("stock", RETRIES)]
+    blind = [replace(model, survey=None) for model in models]
+    sides = {b.side for b in judge(program, models[0], models[1], 2_000).broken}
+    assert sides == {PATCHED_ONLY}
+    assert {b.side for b in judge(program, blind[0], blind[1], 2_000).broken} == {UNSETTLED}
+
+
+def test_exploring_finds_a_schedule_that_running_one_after_the_other_is_too_slow_for() -> None:
+    program = replace(load(CORPORA / "mutants/retry_gives_up.prog"), schedule=())
+    model = on_port(load_model(RETRIES), port_of(RETRIES))
+    three = replace(program, schedule=load(CORPORA / "mutants/retry_gives_up.prog").schedule)
+
+    def wanted(run: Run) -> bool:
+        return any(rule == "stale-install" for rule, _ in run.kvm.violations)
+
+    assert search(program, model, wanted, 2_000).complete  # of two preemptions
+    answer = search(renamed(three), model, wanted, 2_000)
+    assert answer.found is not None
+    assert wanted(execute(model, replace(program, schedule=answer.found)))
+
+
+def renamed(program: Program) -> Program:
+    """As many preemptions, at steps that are never passed: only the bound is left of them."""
+    moved = [replace(p, occurrence=9 + i) for i, p in enumerate(program.schedule)]
+    return replace(program, schedule=tuple(moved))
