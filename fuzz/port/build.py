@@ -44,9 +44,11 @@ COMPARED: Final = ("stock", "seed")  # what campaigns compare unless they are to
 _MAIN: Final = "_main.c"  # ends the names of the engine's programs; no part of the library
 _STUBS: Final = "coverage_stubs.c"
 _MARKS: Final = "patch_marks.c"  # generated: what is known of marks, for fuzz/c/explore.c
-# Calls before each access, and no copying that the compiler puts in place of a loop after that.
-_EXPLORED: Final = (
-    "-fsanitize=thread", "-fno-tree-loop-distribute-patterns", "-include", "explored.h",
+# Calls before each access, for fuzz/c/accesses.c.  gcc makes no call of a copy that it puts in place
+# of a loop, and need not make any at functions; clang has no such options.
+_EXPLORED: Final = ("-fsanitize=thread", "-include", "explored.h")
+_EXPLORED_GCC: Final = (
+    "-fno-tree-loop-distribute-patterns", "--param", "tsan-instrument-func-entry-exit=0",
 )  # fmt: skip
 _COVERAGE: Final = "-fsanitize-coverage=inline-8bit-counters,pc-table,trace-cmp"
 
@@ -201,12 +203,6 @@ def _built(
     return _made(name, model, _marks("MARKS_MISSING"), options, flags, main)
 
 
-def _explored(compiler: Compiler) -> tuple[str, ...]:
-    """How the model's files are compiled to be explored; calls at functions are not needed."""
-    quiet = ("--param", "tsan-instrument-func-entry-exit=0") if compiler.gcc else ()
-    return (*_EXPLORED, *quiet)
-
-
 def _marks(state: str) -> str:
     return f'#include "marks.h"\n\nconst enum marks patch_marks = {state};\n'
 
@@ -230,9 +226,11 @@ def _made(
         if not file.endswith(".c"):
             continue
         counted = covered and file in model and file not in NOT_COVERED
-        how = _explored(compiler) if options.explored and file in model else whole
+        how = (*sanitizers, *whole, *((_COVERAGE,) if counted else ()))
+        if options.explored and file in model:
+            how = _explored(compiler)
         fast = ("-O3",) if options.explored else ()  # for hours
-        own = (*_FLAGS, *fast, *sanitizers, *how, *((_COVERAGE,) if counted else ()))
+        own = (*_FLAGS, *fast, *how)
         units.append(_Unit(file, text, own))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -242,6 +240,14 @@ def _made(
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             objects = list(pool.map(lambda u: _compiled(folder, u, headers, compiler), units))
         return _linked(folder, name, objects, [*flags, *whole, *sanitizers], compiler)
+
+
+def _explored(compiler: Compiler) -> tuple[str, ...]:
+    """How the model's files are compiled to be explored."""
+    if compiler.gcc:
+        return (*_EXPLORED, *_EXPLORED_GCC)
+    # "all" would have the last word, wherever it stands.
+    return (*_EXPLORED, "-fno-sanitize=undefined", "-mcpu=baseline") if compiler.zig else _EXPLORED
 
 
 def _sanitizers(options: Options, compiler: Compiler) -> tuple[str, ...]:
