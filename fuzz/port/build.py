@@ -44,8 +44,8 @@ COMPARED: Final = ("stock", "seed")  # what campaigns compare unless they are to
 _MAIN: Final = "_main.c"  # ends the names of the engine's programs; no part of the library
 _STUBS: Final = "coverage_stubs.c"
 _MARKS: Final = "patch_marks.c"  # generated: what is known of marks, for fuzz/c/explore.c
-# Calls before each access, for fuzz/c/accesses.c.  gcc makes no call of a copy that it puts in place
-# of a loop, and need not make any at functions; clang has no such options.
+# Calls before each access, for fuzz/c/accesses.c.  gcc makes no call for a copy that it puts in
+# place of a loop, and need not make any at functions; clang has no such options.
 _EXPLORED: Final = ("-fsanitize=thread", "-include", "explored.h")
 _EXPLORED_GCC: Final = (
     "-fno-tree-loop-distribute-patterns", "--param", "tsan-instrument-func-entry-exit=0",
