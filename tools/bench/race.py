@@ -9,6 +9,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,10 +29,13 @@ def start_child(task: Task) -> Outcome:
     """Run a task in a process of its own."""
     command = [sys.executable, "-m", "tools.bench.child", json.dumps(task.to_json())]
     limit = PATIENCE + PATIENCE_EACH * task.seconds
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        return Outcome(False, task.seconds, error=f"no result after {limit:.0f} s")
+    with tempfile.TemporaryDirectory() as folder:  # libFuzzer writes slow inputs where it runs
+        try:
+            done = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, timeout=limit, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return Outcome(False, task.seconds, error=f"no result after {limit:.0f} s")
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:
         last = done.stderr.strip().splitlines()[-1:] or ["nothing"]
