@@ -158,6 +158,7 @@ static u32 look_again(struct program *theirs, const struct variant *variant, boo
 	return feedback_fresh - fresh;
 }
 
+/* Hand a variant on that is worth a look. */
 static void tell(const struct variant *variant)
 {
 	/* What is only new must not take the place of what is bad. */

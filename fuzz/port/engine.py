@@ -4,9 +4,13 @@ Each input of libFuzzer is one program.  C runs it under its own schedule and un
 draws; the schedules under which something new or something bad was seen are replayed in Python,
 which must come to the same: a difference between the two is a finding of its own kind, port-drift.
 
-Beside each input, random programs are run under the strategies of fuzz/strategies/, in turn.  What
-random finds first, guidance is slow to find, and the other way round: half of the time for each
-costs either at most twice as long.
+Beside the inputs, random programs are run under the strategies of fuzz/strategies/.  What random
+finds first, guidance is slow to find, and the other way round: half of the runs for each costs
+either at most twice as long.
+
+A program under which the two sides take different steps (fuzz/c/parting.h) is nearer to a finding
+than one under which they do not.  Where few programs do, such a one is explored further at once,
+and mutated more often than others.
 """
 
 from __future__ import annotations
@@ -37,6 +41,7 @@ SCHEDULES: Final = 100  # of each program
 # need not all be drawn at once; of what is not, more schedules cost less than the next program.
 SCHEDULES_MAX: Final = 1000
 BESIDE_SHARE: Final = 2  # of all runs, one in so many is of random programs beside the inputs
+BESIDE_MAX: Final = 50  # programs beside one input: it must come to an end
 BESIDE_SCHEDULES: Final = 50  # of each of them
 AROUND: Final = 50  # at least, of one that parted
 AROUND_SHARE: Final = 3  # of all runs, at most one in so many
@@ -59,7 +64,7 @@ class PortHarness(Harness):
         self.on_drift = on_drift
         self.beside = 0  # runs of random programs
         self.around = 0  # runs around programs that parted
-        self.c_only = patched.runner is not None
+        self.c_only = patched.c_only
         self.fast = on_port(reference, pair.reference)
         self.quick = on_port(patched, pair.patched)
 
@@ -82,7 +87,9 @@ class PortHarness(Harness):
         """Random programs under strategies; libFuzzer is not told of pairs that are not its own."""
         rng = random.Random(seed_of(program))
         with self.pair.unseen():
-            while self.beside <= self.executions // BESIDE_SHARE:
+            for _ in range(BESIDE_MAX):
+                if self.beside > self.executions // BESIDE_SHARE:
+                    break
                 beside, strategy = draw(rng), rng.choice(STRATEGIES)
                 depth, seed = rng.randint(*DEPTHS), rng.getrandbits(64)
                 try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from fuzz.execution import End, Execution, Plan, Run
-from fuzz.overlay import PATCH_SUFFIX, Model
+from fuzz.overlay import Model
 from fuzz.search import oracles_for
 from fuzz.vocabulary import SETUP, Program
 from reference.frames import Frame
@@ -108,7 +108,7 @@ def observe_scheduled(program: Program, turns: Sequence[Turn], model: Model) -> 
 
 
 def _observe(program: Program, keys: Sequence[tuple[str, int]], model: Model) -> Observed:
-    if model.name.endswith(PATCH_SUFFIX):
+    if model.c_only:
         raise NotExpressibleError(
             f"{model.name}: this model exists in C only; what a check should see is read from the "
             "Python model, so write the change as an overlay (FILE.py)"
