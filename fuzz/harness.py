@@ -20,6 +20,7 @@ from fuzz.finding import kinds_of
 from fuzz.judge import Judgement, compare
 from fuzz.native import Region
 from fuzz.overlay import Model
+from fuzz.partings import Partings, part
 from fuzz.probes import PROBES_MAX, Probes
 from fuzz.search import execute
 from fuzz.strategies.named import make_strategy
@@ -71,6 +72,7 @@ class Harness:
         self.executions = self.steps = 0
         self.recent: deque[Program] = deque(maxlen=RECENT_MAX)
         self.parted: deque[Program] = deque(maxlen=RECENT_MAX)
+        self.partings = Partings()
         self.draw: Draw | None = None
 
     def looks(self, program: Program) -> Iterator[tuple[Program, Look]]:
@@ -81,9 +83,15 @@ class Harness:
         look = self.run(program)
         self.executions += 1
         self.steps += sum(side.steps for side in look.sides)
+        self._note(program, *look.sides)
         yield program, look
         if self.draw is not None:
             yield from self._beside(program, self.draw)
+
+    def _note(self, program: Program, ours: Run, theirs: Run) -> None:
+        """Keep a program whose sides part, where few programs do."""
+        if self.partings.count(part(ours, theirs)):
+            self.parted.append(program)
 
     def _beside(self, program: Program, draw: Draw) -> Iterator[tuple[Program, Look]]:
         """A random program under a strategy, as often as an input; it leaves no counters.
@@ -96,6 +104,7 @@ class Harness:
         beside, ours, theirs = self.unwatched.drive(draw(rng), chosen)
         self.executions += 1
         self.steps += ours.steps + theirs.steps
+        self._note(beside, ours, theirs)
         judgement = compare(beside, self.models[1], ours, theirs)
         if judgement is not None:
             yield beside, Look(judgement, set(), [], (ours, theirs))
