@@ -33,6 +33,7 @@ static struct {
 	bool guided; /* what shows something new is kept */
 	struct parting parting; /* of the last run that did */
 	u32 seen; /* programs that part where this one does */
+	bool acted; /* the patch, in some run of the program, as far as marks tell */
 	u32 extra; /* runs that it is worth for what it showed while it parted */
 	struct explored result;
 } explore;
@@ -236,6 +237,7 @@ static void look(struct program *ours, struct program *theirs, struct variant *v
 		after = first ? execute_logged(theirs) : execute_again(theirs);
 	}
 	feedback_mode(FEEDBACK_OFF);
+	explore.acted |= patch_acted;
 	/* The first one is done always: the others start from what its setup left. */
 	before = !first && same_on_both(after) ? after : execute_other(ours, variant, first);
 	parted = part(before, after) && explore.result.telling;
@@ -268,6 +270,7 @@ static void look_first(struct program *ours, struct program *theirs, struct vari
 {
 	memset(variant, 0, sizeof(*variant));
 	explore.extra = 0;
+	explore.acted = !explore.marked;
 	memset(&explore.result, 0, offsetof(struct explored, found));
 	pool_init(&explore.pool, seed);
 	for (int i = 0; i < theirs->nr_points && i < SWITCHES_MAX; i++) {
@@ -318,9 +321,9 @@ EXPORT const struct explored *gmemdiff_explore(u64 seed, u32 runs, u32 most)
 
 /*
  * The same with schedules of one strategy (enum strategy_kind), round-robin with preemptions drawn
- * anywhere.  What is new guides nothing.
+ * anywhere.  What is new guides nothing.  idle: it ends after so many if the patch acted in none.
  */
-EXPORT const struct explored *gmemdiff_explore_by(u32 kind, u32 depth, u64 seed, u32 runs)
+EXPORT const struct explored *gmemdiff_explore_by(u32 kind, u32 depth, u64 seed, u32 runs, u32 idle)
 {
 	struct program *theirs = gmemdiff_side()->program(), *ours = explore.reference->program();
 	struct strategy strategy;
@@ -329,12 +332,14 @@ EXPORT const struct explored *gmemdiff_explore_by(u32 kind, u32 depth, u64 seed,
 	strategy_init(&strategy, kind, seed, depth);
 	look_first(ours, theirs, &variant, seed);
 	explore.guided = false;
-	for (u32 i = 1; i < runs && explore.result.nr_found < FOUND_MAX; i++) {
+	for (u32 i = 1; i < (explore.acted ? runs : idle); i++) {
 		bool drawn = kind == STRATEGY_ROUND_ROBIN;
 
 		if (drawn)
 			draw_schedule(&explore.pool, theirs, &variant);
 		look(ours, theirs, &variant, false, drawn ? NULL : &strategy);
+		if (explore.result.nr_found == FOUND_MAX)
+			break;
 	}
 	parting_count(explore.result.parted);
 	return &explore.result;

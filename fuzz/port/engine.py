@@ -43,6 +43,7 @@ SCHEDULES_MAX: Final = 1000
 BESIDE_SHARE: Final = 2  # of all runs, one in so many is of random programs beside the inputs
 BESIDE_MAX: Final = 50  # programs beside one input: it must come to an end
 BESIDE_SCHEDULES: Final = 50  # of each of them
+BESIDE_IDLE: Final = 10  # of one in which the patch does not act
 AROUND: Final = 50  # at least, of one that parted
 AROUND_SHARE: Final = 3  # of all runs, at most one in so many
 FRESH_MAX: Final = 1  # replays of one input that are only new; what is bad is always replayed
@@ -93,7 +94,9 @@ class PortHarness(Harness):
                 beside, strategy = draw(rng), rng.choice(STRATEGIES)
                 depth, seed = rng.randint(*DEPTHS), rng.getrandbits(64)
                 try:
-                    explored = self.pair.explore_by(strategy, depth, beside, seed, BESIDE_SCHEDULES)
+                    explored = self.pair.explore_by(
+                        strategy, depth, beside, seed, BESIDE_SCHEDULES, BESIDE_IDLE
+                    )
                 except BeyondPortError:
                     continue
                 self.beside += explored.runs

@@ -7,15 +7,18 @@ for models in Python.
 
 A mark stands, in this order of preference:
 
-* before an added ``if (C) statement``: C is asked there, and the mark counts only if it holds.  C
-  must be an expression that can only look: no assignment, and calls of functions alone whose whole
-  body is to return such an expression;
+* before an added or a removed ``if (C) statement``: C is asked there, and the mark counts only if
+  it holds.  C must be an expression that can only look: no assignment, and calls of functions
+  alone whose whole body is to return such an expression;
+* before an ``if (C)`` that becomes ``if (D)``, or a ``return C`` that becomes ``return D``: both
+  are asked, and the mark counts only if the answers differ;
 * before the first changed line, when every way to the change leads through there;
 * at the head of the function.
 
-Marks are appended to the line before, so that no line and no column of the patch moves.  A change
-outside of functions (a structure, a macro) cannot be marked, and then both sides always run;
-functions that are new are marked by those who call them.
+Once a mark has counted, none is asked: what stock would ask need not make sense in a state that
+stock is not in.  Marks are appended to the line before, so that no line and no column of the patch
+moves.  A change outside of functions (a structure, a macro) cannot be marked, and then both sides
+always run; functions that are new are marked by those who call them.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final
 
-_MARK: Final = " {{ extern _Bool patch_acted; patch_acted |= ({}); }}"
+_MARK: Final = " {{ extern _Bool patch_acted; if (!patch_acted && ({})) patch_acted = 1; }}"
 _COMMENT: Final = re.compile(
     r"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|/\*.*?\*/|//[^\n]*""", re.DOTALL
 )
@@ -37,6 +40,8 @@ _LOOKS: Final = re.compile(r"->|&&|\|\||[=!<>]=|<<|>>|[.!&|~^<>()+*/%?:,-]")
 _JUMPED_TO: Final = re.compile(r"\b(?:case\b|default\s*:)|^\s*\w+\s*:(?!:)", re.MULTILINE)
 _GOES_ON: Final = re.compile(r"\s*(?:\}|\{|else\b|while\b)")
 _GUARD: Final = re.compile(r"\s*if\s*\(")
+_QUESTION: Final = re.compile(r"if \((.*)\)(?: \{)?")  # as a whole
+_ANSWER: Final = re.compile(r"return (.*);")
 _LOOKING: Final = re.compile(
     r"^(?:static )?inline [\w \t*]*?\b(\w+)\([^)]*\)[^\n]*\n\{\n\s*return ([^;{}]*);\n\}$",
     re.MULTILINE,
@@ -115,7 +120,7 @@ class _File:
         after = next((line for line in self.new[j2:] if line.strip()), "}")
         if not self._can_stand_after(before):
             return self._at_head(head), "1"
-        condition = _guard(new, self.looking) if not "".join(old).strip() else ""
+        condition = _differs(old, new, self.looking)
         if condition and not re.match(r"\s*else\b", after):
             return before, condition
         if _is_whole(old, new, after):
@@ -205,6 +210,20 @@ def _only_looks(expression: str, looking: frozenset[str]) -> bool:
     return True
 
 
+def _differs(old: Sequence[str], new: Sequence[str], looking: frozenset[str]) -> str:
+    """When a change makes a difference, as a condition; "" where that cannot be asked."""
+    if not "".join(old).strip():
+        return _guard(new, looking)
+    if not "".join(new).strip():
+        return _guard(old, looking)
+    for question, ask in ((_QUESTION, "!({}) != !({})"), (_ANSWER, "({}) != ({})")):
+        matches = [question.fullmatch(" ".join(" ".join(lines).split())) for lines in (old, new)]
+        before, after = (match[1] if match and _balanced(match[1]) else "" for match in matches)
+        if before and after and _only_looks(before, looking) and _only_looks(after, looking):
+            return ask.format(before, after)
+    return ""
+
+
 def _guard(new: Sequence[str], looking: frozenset[str]) -> str:
     """The condition of added lines that are one ``if`` with one statement; "" if they are not."""
     text = "\n".join(new).strip()
@@ -224,6 +243,16 @@ def _guard(new: Sequence[str], looking: frozenset[str]) -> str:
             body != "" and body.find(";") == len(body) - 1
         )
     return " ".join(condition.split()) if one and _only_looks(condition, looking) else ""
+
+
+def _balanced(text: str) -> bool:
+    """Whether every parenthesis that closes was opened in the text, and the other way round."""
+    depth = 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def _closes(text: str) -> int:

@@ -129,7 +129,7 @@ class Pair:
         theirs.gmemdiff_explore.argtypes = [ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32]
         theirs.gmemdiff_explore_by.restype = ctypes.POINTER(_Explored)
         theirs.gmemdiff_explore_by.argtypes = [
-            ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint32,
+            ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32,
         ]  # fmt: skip
         theirs.gmemdiff_pairs.restype = ctypes.c_void_p
         theirs.gmemdiff_pairs.argtypes = [ctypes.c_void_p]
@@ -153,13 +153,22 @@ class Pair:
         return self._told(program, explore(seed, runs, max(runs, most)).contents)
 
     def explore_by(
-        self, strategy: str, depth: int, program: Program, seed: int, runs: int
+        self,
+        strategy: str,
+        depth: int,
+        program: Program,
+        seed: int,
+        runs: int,
+        idle: int | None = None,
     ) -> Explored:
-        """The same with schedules of one strategy of STRATEGIES.  Raises BeyondPortError."""
+        """The same with schedules of one strategy of STRATEGIES.  Raises BeyondPortError.
+
+        idle: only so many, when the patch acts in none of them.
+        """
         self._load(program)
         explore = self.patched.library.gmemdiff_explore_by
         kind = STRATEGIES.index(strategy)
-        return self._told(program, explore(kind, depth, seed, runs).contents)
+        return self._told(program, explore(kind, depth, seed, runs, idle or runs).contents)
 
     @contextmanager
     def unseen(self) -> Iterator[None]:

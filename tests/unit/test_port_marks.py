@@ -19,7 +19,7 @@ from fuzz.vocabulary import Program
 from tests.ports import built, edited, port_of
 
 ROOT: Final = Path(__file__).parents[2]
-MARK: Final = "patch_acted |= (%s);"
+MARK: Final = "if (!patch_acted && (%s)) patch_acted = 1;"
 STOCK: Final = """static inline bool is_new(const struct slot *slot)
 {
 	return slot->flags & NEW;
@@ -62,7 +62,7 @@ def mark_of(old: str, new: str) -> tuple[int, str] | None:
     lines, before = result.sources["a.c"].splitlines(), changed.splitlines()
     (at,) = (i for i, line in enumerate(lines) if line != before[i])
     assert lines[at].startswith(before[at])
-    return at, lines[at].split("patch_acted |= (")[1].removesuffix("); }")
+    return at, lines[at].split("!patch_acted && (")[1].removesuffix(")) patch_acted = 1; }")
 
 
 def line(text: str) -> int:
@@ -103,6 +103,63 @@ def test_an_added_question_counts_only_when_the_answer_is_yes(guard: str) -> Non
 )
 def test_anything_else_counts_when_it_is_come_to(added: str) -> None:
     assert mark_of("\tn = g(slot);\n", f"\tn = g(slot);\n{added}") == (AFTER_G, "1")
+
+
+GUARD: Final = "\tif (is_new(slot))\n\t\treturn 5;\n"
+
+
+@pytest.mark.parametrize(
+    "guard", [GUARD, GUARD.replace("))\n", ")) {\n").replace("5;\n", "5;\n\t}\n")]
+)
+def test_a_removed_question_counts_only_when_the_answer_was_yes(guard: str) -> None:
+    stock = STOCK.replace("\tn = g(slot);\n", f"\tn = g(slot);\n{guard}")
+    result = marked({"a.c": stock}, {"a.c": STOCK})
+    assert result.complete
+    marks = [text for text in result.sources["a.c"].splitlines() if "patch_acted" in text]
+    assert marks == [f"\tn = g(slot); {{ extern _Bool patch_acted; {MARK % 'is_new(slot)'} }}"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "condition"),
+    [
+        ("\tif (n > 1)\n", "\tif (n > 2)\n", "!(n > 1) != !(n > 2)"),
+        (
+            "\tif (n > 1) {\n",
+            "\tif (is_new(slot) &&\n\t    n) {\n",
+            "!(n > 1) != !(is_new(slot) && n)",
+        ),
+        ("\treturn n;\n", "\treturn n + 1;\n", "(n) != (n + 1)"),
+    ],
+)
+def test_a_changed_question_or_answer_counts_only_when_it_makes_a_difference(
+    old: str, new: str, condition: str
+) -> None:
+    end = "\treturn 7;\n\t}\n" if "{" in old else "\t\treturn 7;\n" if "if" in old else ""
+    stock, changed = (STOCK.replace("\treturn n;\n", text + end) for text in (old, new))
+    result = marked({"a.c": stock}, {"a.c": changed})
+    assert result.complete
+    marks = [text for text in result.sources["a.c"].splitlines() if "patch_acted" in text]
+    assert marks == [f"\t}} {{ extern _Bool patch_acted; {MARK % condition} }}"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("if (n > 1)", "if (unknown(n))"),
+        ("if (unknown(n))", "if (n > 1)"),
+        ("if (take(slot))", "if (n)"),
+        ("if (n) h(slot, n);", "if (n > 1) h(slot, n);"),
+        ("return take(slot);", "return n;"),
+    ],
+)
+def test_a_changed_question_that_does_more_than_look_counts_when_it_is_come_to(
+    old: str, new: str
+) -> None:
+    end = "\n\t\treturn 7;\n" if old.endswith(")") else "\n"
+    stock, changed = (STOCK.replace("\treturn n;\n", f"\t{text}{end}") for text in (old, new))
+    result = marked({"a.c": stock}, {"a.c": changed})
+    assert result.complete
+    assert result.sources["a.c"].count(MARK % "1") == 1
 
 
 def test_what_is_removed_or_changed_counts_when_it_is_come_to() -> None:
@@ -149,7 +206,7 @@ def test_a_new_function_is_marked_where_it_is_called() -> None:
     text = text.replace("\tn = g(slot);\n", "\tn = g(slot);\n\tn += is_odd(n);\n")
     result = marked({"a.c": STOCK}, {"a.c": text})
     assert result.complete
-    assert result.sources["a.c"].count("patch_acted |=") == 1
+    assert result.sources["a.c"].count("patch_acted = 1") == 1
     assert f"n = g(slot); {{ extern _Bool patch_acted; {MARK % '1'} }}" in result.sources["a.c"]
 
 
@@ -167,7 +224,7 @@ def test_the_seeds_question_is_asked_where_it_stands() -> None:
     assert result.sources["kvm_main.c"].count(MARK % condition) == 1
 
 
-# Changes of all three kinds, and the seed's.
+# Changes of all kinds, and the seed's.
 CHANGES: Final = {
     "seed": None,
     "no_seq_bump": ("kvm_main.c", "\tkvm->mmu_invalidate_seq++;\n", ""),
@@ -177,6 +234,8 @@ CHANGES: Final = {
         "return ",
     ),
 }
+# A question that is removed, one that is changed, and an answer that is.
+MUTANTS: Final = ("resched_loses_flush", "binding_not_checked", "entry_without_recheck")
 UNMARKABLE: Final = "#define NOBODY_USES_THIS 1\n"  # and so both sides always run
 
 
@@ -188,12 +247,13 @@ def programs() -> list[Program]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("name", [*CHANGES, *MUTANTS])
 def test_running_one_side_where_marks_allow_it_finds_what_running_both_finds(
     name: str, tmp_path: Path
 ) -> None:
-    change = CHANGES[name]
-    sources = dict(sources_of("seed").sources) if change is None else edited(*change)
+    change = CHANGES.get(name)
+    model = name if name in CHANGES else f"mutants/{name}"
+    sources = edited(*change) if change is not None else dict(sources_of(model).sources)
     with_marks = built(sources)
     without = built({**sources, "kvm_host.h": UNMARKABLE + sources["kvm_host.h"]})
     found: list[list[Explored]] = []
