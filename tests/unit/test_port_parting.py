@@ -122,3 +122,8 @@ def _steps(port: Port, program: Program) -> list[str]:
     port.load(program)
     port.run(traced=True)
     return [step.name for step in port.trace()]
+
+
+def test_a_random_program_in_which_the_patch_does_not_act_gets_few_schedules(pair: Pair) -> None:
+    assert pair.explore_by("walk", 3, READS, 1, 50, 10).runs == 10
+    assert pair.explore_by("walk", 3, DEACTIVATES, 1, 50, 10).runs == 50
