@@ -87,12 +87,25 @@ def test_mutants_and_children_are_texts_of_programs(one: bytes, two: bytes, seed
         assert executed(child) == [parse(text)]
 
 
+def mutants_of(target: Target, data: bytes) -> list[bytes]:
+    return [target.custom_mutator(data, INPUT_BYTES_MAX, seed) for seed in range(20)]
+
+
 def test_the_same_seed_gives_the_same_mutant_whatever_was_parsed_before() -> None:
-    data = AGREE.encode()
-    first = [TARGET.custom_mutator(data, INPUT_BYTES_MAX, seed) for seed in range(20)]
-    fresh = Target(STOCK, SEED, (), (2, 12), note)
-    assert [fresh.custom_mutator(data, INPUT_BYTES_MAX, seed) for seed in range(20)] == first
+    used, fresh = (Target(STOCK, SEED, (), (2, 12), note) for _ in range(2))
+    for length in range(0, 200, 10):
+        used.program_of(bytes(range(length)))
+    first = mutants_of(used, AGREE.encode())
+    assert mutants_of(fresh, AGREE.encode()) == first
     assert len(set(first)) > 10
+
+
+def test_programs_whose_sides_parted_are_mutated_beside_the_corpus() -> None:
+    target = Target(STOCK, SEED, (), (2, 12), note)
+    before = mutants_of(target, AGREE.encode())
+    target.harness.parted.append(load(CORPORA / "findings/gpc_gmem_slot__v72.prog"))
+    after = mutants_of(target, AGREE.encode())
+    assert any(b"gpc" in text for text in after if text not in before)
 
 
 def test_a_program_that_our_own_code_fails_on_can_still_be_mutated(
