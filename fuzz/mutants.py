@@ -48,7 +48,7 @@ class Mutant:
     @property
     def demanding(self) -> bool:
         """Whether a hunt may take minutes."""
-        return bool(self.hard) or self.executions > EXECUTIONS_DEFAULT
+        return self.executions > EXECUTIONS_DEFAULT
 
     @property
     def base(self) -> str:

@@ -6,7 +6,6 @@ Pages that were only read are logged as written.
 SUMMARY = "on arm64 a read in a logged slot maps writable"
 GROUP = "dirty"
 PROFILE = "v7.2 arm64"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "user_mem_abort",

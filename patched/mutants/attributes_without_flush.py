@@ -6,7 +6,6 @@ The guest goes on through its TLB.
 SUMMARY = "a change of attributes does not flush"
 GROUP = "attributes"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 10_000_000
 EDITS = (
     (
         "kvm_handle_gfn_range_pre",

@@ -6,7 +6,6 @@ Its two halves see different slots.
 SUMMARY = "a change of attributes does not take slots_lock"
 GROUP = "attributes"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "kvm_vm_ioctl_set_mem_attributes",

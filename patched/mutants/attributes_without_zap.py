@@ -6,7 +6,6 @@ The guest keeps the page of the other kind.
 SUMMARY = "a change of attributes zaps nothing"
 GROUP = "attributes"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "kvm_handle_gfn_range_pre",

@@ -7,7 +7,6 @@ SUMMARY = "get_pfn does not check the binding"
 GROUP = "reference"
 PROFILE = "v7.2 x86-tdp"
 HARD = "a binding that finds no memory, before 7.3"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "kvm_gmem_get_pfn",

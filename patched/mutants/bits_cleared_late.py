@@ -6,7 +6,6 @@ A write in between is forgotten.
 SUMMARY = "the dirty bitmap is cleared after mmu_lock is dropped"
 GROUP = "dirty"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 10_000_000
 EDITS = (
     (
         "kvm_vm_ioctl_get_dirty_log",

@@ -6,7 +6,6 @@ Live migration misses a page.
 SUMMARY = "KVM_CLEAR_DIRTY_LOG clears bits that it was not asked for"
 GROUP = "dirty"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 10_000_000
 EDITS = (
     (
         "kvm_clear_dirty_log_protect",

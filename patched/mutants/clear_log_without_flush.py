@@ -6,7 +6,6 @@ The guest goes on writing through its TLB, unlogged.
 SUMMARY = "KVM_CLEAR_DIRTY_LOG does not flush"
 GROUP = "dirty"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "kvm_clear_dirty_log_protect",

@@ -6,7 +6,6 @@ Later writes raise no fault and set no bit.
 SUMMARY = "KVM_CLEAR_DIRTY_LOG write-protects nothing"
 GROUP = "dirty"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 10_000_000
 EDITS = (
     (
         "kvm_clear_dirty_log_protect",

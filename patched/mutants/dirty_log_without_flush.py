@@ -6,7 +6,6 @@ The guest goes on writing through its TLB, unlogged.
 SUMMARY = "taking the dirty log does not flush"
 GROUP = "dirty"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 10_000_000
 EDITS = (
     (
         "kvm_vm_ioctl_get_dirty_log",

@@ -6,7 +6,6 @@ Later writes raise no fault and set no bit.
 SUMMARY = "taking the dirty log write-protects nothing"
 GROUP = "dirty"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 10_000_000
 EDITS = (
     (
         "kvm_vm_ioctl_get_dirty_log",

@@ -6,7 +6,6 @@ A fault in between brings the page back to the guest.
 SUMMARY = "a hole punch ends its invalidation before it truncates"
 GROUP = "reference"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "kvm_gmem_punch_hole",

@@ -7,7 +7,6 @@ SUMMARY = "a slot that could not be created stays bound"
 GROUP = "reference"
 PROFILE = "v7.2 x86-tdp"
 HARD = "a guest_memfd slot that finds no memory, and a second try"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "kvm_set_memory_region",

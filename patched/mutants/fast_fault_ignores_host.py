@@ -6,7 +6,6 @@ The guest writes into a page that the host shares, for instance the zero page.
 SUMMARY = "a fast fault makes any leaf writable"
 GROUP = "reference"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "fast_page_fault",

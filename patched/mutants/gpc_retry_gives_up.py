@@ -7,7 +7,6 @@ SUMMARY = "a refresh starts over twice at most"
 GROUP = "gpc"
 PROFILE = "v7.2 x86-tdp"
 HARD = "three or more preemptions"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "hva_to_pfn_retry",

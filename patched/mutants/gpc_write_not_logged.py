@@ -6,7 +6,6 @@ Live migration misses it.
 SUMMARY = "a write through a pfn cache does not mark the page dirty"
 GROUP = "gpc"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "gpc_use",

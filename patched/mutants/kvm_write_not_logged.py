@@ -6,7 +6,6 @@ Live migration misses them.
 SUMMARY = "KVM's own writes do not mark pages dirty"
 GROUP = "dirty"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 10_000_000
 EDITS = (
     (
         "kvm_write_guest",

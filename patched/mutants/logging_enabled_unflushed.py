@@ -6,7 +6,6 @@ The guest goes on writing through its TLB, unlogged.
 SUMMARY = "turning logging on does not flush"
 GROUP = "dirty"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 10_000_000
 EDITS = (
     (
         "kvm_mmu_slot_apply_flags",

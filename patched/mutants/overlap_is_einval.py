@@ -6,7 +6,6 @@ User space can tell.
 SUMMARY = "an overlap answers EINVAL"
 GROUP = "reference"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "kvm_set_memory_region",

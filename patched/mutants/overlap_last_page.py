@@ -6,7 +6,6 @@ Two slots have one gfn.
 SUMMARY = "a slot may overlap the last page of another"
 GROUP = "reference"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "kvm_check_memslot_overlap",

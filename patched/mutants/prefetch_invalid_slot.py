@@ -7,7 +7,6 @@ SUMMARY = "prefetch maps neighbours in an INVALID slot"
 GROUP = "prefetch"
 PROFILE = "v7.2 x86-direct"
 HARD = "a slot that is deleted beside one that faults"
-EXECUTIONS = 5_000_000
 EDITS = (
     (
         "kvm_mmu_prefetch_sptes",

@@ -6,7 +6,6 @@ Writable leaves mark pages dirty that nobody wrote.
 SUMMARY = "prefetch maps neighbours in a logged slot"
 GROUP = "prefetch"
 PROFILE = "v7.2 x86-direct"
-EXECUTIONS = 5_000_000
 EDITS = (
     (
         "kvm_mmu_prefetch_sptes",

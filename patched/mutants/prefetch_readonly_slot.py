@@ -6,7 +6,6 @@ The guest writes without the exit that user space waits for.
 SUMMARY = "prefetch maps neighbours writable in a read-only slot"
 GROUP = "prefetch"
 PROFILE = "v7.2 x86-direct"
-EXECUTIONS = 5_000_000
 EDITS = (
     (
         "kvm_mmu_prefetch_sptes",

@@ -8,7 +8,6 @@ SUMMARY = "after two retries of a VM a fault no longer asks whether it is stale"
 GROUP = "reference"
 PROFILE = "v7.2 x86-tdp"
 HARD = "three or more preemptions"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "is_page_fault_stale",

@@ -7,7 +7,6 @@ SUMMARY = "a move that fails does not put the slot back"
 GROUP = "reference"
 PROFILE = "v7.2 x86-tdp"
 HARD = "a move of a slot that finds no memory"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "kvm_set_memslot",

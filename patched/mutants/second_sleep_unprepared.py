@@ -8,7 +8,6 @@ SUMMARY = "a memslot update that sleeps a second time gets ready after dropping 
 GROUP = "reference"
 PROFILE = "v7.2 x86-tdp"
 HARD = "three or more preemptions"
-EXECUTIONS = 20_000_000
 EDITS = (
     (
         "kvm_swap_active_memslots",

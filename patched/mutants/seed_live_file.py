@@ -7,7 +7,6 @@ SUMMARY = "only slots whose file is still open are skipped"
 GROUP = "patch"
 PROFILE = "v7.2 x86-tdp"
 HARD = "the last descriptor closed within an unmap of other memory"
-EXECUTIONS = 5_000_000
 BASE = "seed"
 PROMISES = ()
 EDITS = (

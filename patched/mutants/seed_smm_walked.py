@@ -7,7 +7,6 @@ SUMMARY = "only address space 0 is skipped"
 GROUP = "patch"
 PROFILE = "v7.2 x86-tdp"
 HARD = "a guest_memfd slot of SMM, used in SMM"
-EXECUTIONS = 20_000_000
 BASE = "seed"
 EDITS = (
     (

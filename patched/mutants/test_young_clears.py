@@ -6,7 +6,6 @@ The next question gets the wrong answer.
 SUMMARY = "test_young clears what it finds"
 GROUP = "aging"
 PROFILE = "v7.2 x86-tdp"
-EXECUTIONS = 10_000_000
 EDITS = (
     (
         "kvm_test_age_gfn",

@@ -37,7 +37,7 @@ SECONDS_DEFAULT: Final = 600.0
 @click.option("--everywhere", is_flag=True,
               help="Hunt on all profiles, not on the one where the mistake shows.")  # fmt: skip
 @click.option("--quick", is_flag=True,
-              help="Leave out those that are hard or have a budget of their own.")  # fmt: skip
+              help="Leave out those with a larger budget than others.")  # fmt: skip
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Keep the programs that show the mistakes.")  # fmt: skip
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=usable_cores,
