@@ -184,9 +184,9 @@ LAYOUTS: Final[tuple[Callable[[_Setup], None], ...]] = (
 )
 
 
-def _slot_of_smm(s: _Setup) -> None:
+def _slot_of_smm(s: _Setup, first: Region) -> None:
     """A gmem-only slot that SMM alone sees, on a file of its own, at the addresses of another."""
-    first, fd = (s.world.regions or s.world.graves)[0], len(s.world.files)
+    fd = len(s.world.files)
     s.do("create_gmem", (fd, s.pages * PAGE, s.world.gmem_flags))
     bound = first._replace(flags=_GUEST_MEMFD, fd=fd, offset=0, space=1)
     s.do("set_region", bound.args())
@@ -206,10 +206,10 @@ def _extras(s: _Setup, has_smm: bool) -> None:
         s.do("munmap", ((s.page + s.pages // 2) * PAGE, PAGE))
     if byte & 0xF0 == 0xC0:
         s.plain_slot(s.page, _ALIAS_GFN, slot=2)
+    first = (s.world.regions or s.world.graves)[0]
     if byte & 0xF0 == 0xE0 and has_smm:
-        _slot_of_smm(s)
+        _slot_of_smm(s, first)
     if byte & 0xF0 == 0xD0 and has_smm:
-        first = (s.world.regions or s.world.graves)[0]
         bound = first._replace(flags=0, fd=FD_NONE, offset=0) if first.is_gmem else first
         s.do("set_region", bound._replace(space=1).args())
     areas = s.world.touchable()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from fuzz.execution import BEGIN, Execution, Plan, Recorder, Run
 from fuzz.invariants import Oracles
@@ -117,25 +117,29 @@ def search(
     runs_max: int = RUNS_MAX,
 ) -> SearchResult:
     """Look for a schedule of the program under which `wanted` holds on the model."""
-    if model.survey is None or runs_max <= RUNS_FIRST:
+    survey = model.survey
+    if survey is None or runs_max <= RUNS_FIRST:
         return _enumerate(program, model, wanted, runs_max)
     first = _enumerate(program, model, wanted, RUNS_FIRST)
     if first.found is not None or first.complete:
         return first
-    return _explore(program, model, wanted, runs_max) or _enumerate(
-        program, model, wanted, runs_max
-    )
+    explored = _explore(program, model, survey, wanted, runs_max)
+    return explored or _enumerate(program, model, wanted, runs_max)
 
 
 def _explore(
-    program: Program, model: Model, wanted: Callable[[Run], bool], runs_max: int
+    program: Program,
+    model: Model,
+    surveyed: Callable[[Program, int, int], Any],
+    wanted: Callable[[Run], bool],
+    runs_max: int,
 ) -> SearchResult | None:
     """The same by exploring bound after bound; None when the program cannot be explored."""
     bound = max(PREEMPTIONS_MIN, len(program.schedule))
     steps, states, runs = runs_max * STEPS_EACH, 0, RUNS_FIRST
     seen: set[tuple[Preemption, ...]] = set()
     for preemptions in range(PREEMPTIONS_MIN, bound + 1):
-        survey = model.survey(program, preemptions, steps) if model.survey is not None else None
+        survey = surveyed(program, preemptions, steps)
         if survey is None:
             return None
         steps, states = steps - survey.steps, states + survey.states

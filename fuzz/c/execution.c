@@ -25,7 +25,7 @@
 
 struct execution exec;
 
-/* Ops end after the last step that is allowed, each with a step of its own. */
+/* Ops end after the last step that is allowed, each with a step of its own; [0] is before all. */
 static struct passed_step trail[STEPS_MAX + (ACTORS_MAX + 1) * OPS_MAX + 2];
 
 /* What the setup of the last program left, for runs that start from there. */
@@ -34,7 +34,6 @@ static struct {
 	struct kvm kvm;
 	struct actor setup;
 	u32 steps;
-	u64 path;
 	int nr_violations;
 	bool patch_acted;
 } kept;
@@ -368,10 +367,10 @@ static __attribute__((noinline)) void tell_step(struct actor *actor)
 static inline void count_step(struct actor *actor)
 {
 	u64 who = (u64)actor->task.index << 32;
-	u32 what = actor->label->hash, number = exec.run.steps++;
+	u32 what = actor->label->hash;
+	struct passed_step *before = &trail[exec.run.steps++];
 
-	exec.run.path = (exec.run.path ^ who ^ what) * 1099511628211u;
-	trail[number] = (struct passed_step){ exec.run.path, what };
+	before[1] = (struct passed_step){ (before->path ^ who ^ what) * 1099511628211u, what };
 	if (exec.watched)
 		tell_step(actor);
 }
@@ -891,8 +890,8 @@ void run_init(struct program *program)
 	run->kvm = &exec.kvm;
 	run->end = END_FINISHED;
 	run->steps = 0;
-	run->path = 14695981039346656037u;
-	run->trail = trail;
+	trail[0].path = 14695981039346656037u;
+	run->trail = trail + 1;
 	run->nr_taken = run->nr_void = run->nr_violations = 0;
 	run->site[0] = run->error[0] = 0;
 	kvm_init(&exec.kvm, program);
@@ -954,7 +953,6 @@ struct run *execute(struct program *program, recorder_t recorder)
 		kept.kvm = exec.kvm;
 		kept.setup = exec.setup;
 		kept.steps = exec.run.steps;
-		kept.path = exec.run.path;
 		kept.nr_violations = exec.run.nr_violations;
 		kept.patch_acted = patch_acted;
 	}
@@ -973,7 +971,6 @@ struct run *execute_again(struct program *program)
 	exec.setup = kept.setup;
 	run->end = END_FINISHED;
 	run->steps = kept.steps;
-	run->path = kept.path;
 	run->nr_violations = kept.nr_violations;
 	patch_acted = kept.patch_acted;
 	run->nr_taken = run->nr_void = 0;

@@ -17,8 +17,6 @@ bool runs_part(const struct run *theirs, const struct run *ours, struct parting 
 {
 	u32 low = 0, high = theirs->steps < ours->steps ? theirs->steps : ours->steps;
 
-	if (theirs->path == ours->path && theirs->steps == ours->steps)
-		return false;
 	/* Each step has a hash of all up to it: the first that differs is found by halves. */
 	while (low < high) {
 		u32 middle = low + (high - low) / 2;
@@ -28,6 +26,8 @@ bool runs_part(const struct run *theirs, const struct run *ours, struct parting 
 		else
 			high = middle;
 	}
+	if (low == theirs->steps && low == ours->steps)
+		return false;
 	parting->theirs = low < theirs->steps ? theirs->trail[low].what : 0;
 	parting->ours = low < ours->steps ? ours->trail[low].what : 0;
 	return true;

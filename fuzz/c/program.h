@@ -78,7 +78,6 @@ struct run {
 	struct kvm *kvm;
 	enum end end;
 	u32 steps;
-	u64 path; /* of the last step */
 	const struct passed_step *trail; /* of all steps */
 	struct op_result setup_results[OPS_MAX];
 	struct op_result results[ACTORS_MAX][OPS_MAX];

@@ -101,7 +101,7 @@ class PortHarness(Harness):
                     continue
                 self.beside += explored.runs
                 yield from self._told(explored, fresh_max=0)
-                if explored.telling and self.around <= self.executions // AROUND_SHARE:
+                if self.around <= self.executions // AROUND_SHARE:
                     yield from self._around(explored)
 
     def _around(self, explored: Explored) -> Iterator[tuple[Program, Look]]:
@@ -121,7 +121,7 @@ class PortHarness(Harness):
         self.steps += explored.steps
         fresh = 0
         for found in explored.found:
-            if found.why & Why.PARTED and explored.telling:
+            if found.why & Why.PARTED:
                 self.parted.append(found.program)
             if not found.why & Why.BAD:
                 if found.why & Why.FRESH:
