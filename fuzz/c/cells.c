@@ -5,11 +5,11 @@
  * A cell matters to a footprint only if two actors get at it and one of them writes it.  Which
  * these are is found out as the exploration goes on; until then, nobody can have conflicted there.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "arena.h"
 #include "cells_inside.h"
+#include "grow.h"
 
 struct cells cw;
 struct cell_sum cells_sum;
@@ -28,8 +28,7 @@ void cells_learn(struct cell *cell, u32 mine, bool write)
 
 void cells_more_log(void)
 {
-	cw.room = cw.room ? 2 * cw.room : 1u << 16;
-	cw.log = realloc(cw.log, cw.room * sizeof(*cw.log));
+	cw.log = grown(cw.log, &cw.room, 1u << 16, sizeof(*cw.log));
 	if (!cw.log)
 		harness_error("no memory");
 }

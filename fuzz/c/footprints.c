@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "footprints.h"
+#include "grow.h"
 
 #define SLOTS (1u << 18) /* of the index */
 #define RECENT 64
@@ -75,13 +76,11 @@ u32 footprint_number(const struct footprint *footprint)
 	if (kept.nr == NUMBERS_MAX)
 		return FOOTPRINT_ALL;
 	if (kept.nr == kept.room) {
-		u32 room = kept.room ? 2 * kept.room : 1024;
-		void *more = realloc(kept.all, room * sizeof(*kept.all));
+		void *more = grown(kept.all, &kept.room, 1024, sizeof(*kept.all));
 
 		if (!more)
 			return FOOTPRINT_ALL;
 		kept.all = more;
-		kept.room = room;
 	}
 	kept.all[kept.nr++] = *footprint;
 	kept.index[at] = kept.nr;

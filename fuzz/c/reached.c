@@ -5,6 +5,7 @@
 
 #include "explore.h"
 #include "fingerprint.h"
+#include "grow.h"
 #include "reached.h"
 
 #define RULES_MAX (4 * VIOLATIONS_MAX)
@@ -85,13 +86,12 @@ static struct reachable *place_of(u64 key)
 	if (reached.nr_outcomes == REACHED_MAX)
 		return NULL;
 	if (reached.nr_outcomes == reached.room) {
-		u32 room = reached.room ? 2 * reached.room : 64;
-		void *more = realloc(reached.outcomes, room * sizeof(*reached.outcomes));
+		void *more = grown(reached.outcomes, &reached.room, 64,
+				   sizeof(*reached.outcomes));
 
 		if (!more)
 			return NULL;
 		reached.outcomes = more;
-		reached.room = room;
 	}
 	reached.outcomes[reached.nr_outcomes].key = 0; /* no key */
 	reached.index[at] = ++reached.nr_outcomes;
